@@ -1,0 +1,26 @@
+/* SPDX-License-Identifier: MIT */
+#ifndef COLOOP_LIB_ASSERT_H
+#define COLOOP_LIB_ASSERT_H
+
+/*
+ * assert.h - broken contracts and invariants
+ *
+ * A debug build stops where one is broken.  A normal build does not look.
+ */
+
+#include <stdlib.h>
+
+#ifdef CO_DEBUG
+#define co__assert(condition) ((condition) ? (void)0 : abort())
+#else
+#define co__assert(condition) ((void)sizeof(condition))
+#endif
+
+#define co__likely(condition) __builtin_expect(!!(condition), 1)
+#define co__unlikely(condition) __builtin_expect(!!(condition), 0)
+
+/* The structure of TYPE whose MEMBER is at POINTER. */
+#define co__container_of(pointer, type, member)                             \
+	((type *)(void *)((char *)(pointer) - offsetof(type, member)))
+
+#endif
