@@ -1,0 +1,34 @@
+/* SPDX-License-Identifier: MIT */
+#ifndef COLOOP_LIB_CONTEXT_H
+#define COLOOP_LIB_CONTEXT_H
+
+/*
+ * context.h - what the machine-dependent switch promises
+ *
+ * A context is a suspended computation on a stack of its own: one word that
+ * says where its registers were saved on that stack.  A switch saves the
+ * registers that the ABI has a function preserve, and the floating-point
+ * control words; nothing of the signal mask.
+ *
+ * One file per architecture and ABI, each with its own preprocessor guard, so
+ * that all are compiled everywhere and exactly one is not empty; ucontext.c
+ * is for the rest, or by configure --with-context=ucontext.
+ */
+
+#include <stddef.h>
+
+struct co__context {
+	void *saved;
+};
+
+/* Save the running computation in FROM and go on with TO.  Returns when some
+ * switch goes on with FROM, perhaps in another thread. */
+void co__context_switch(struct co__context *from, const struct co__context *to);
+
+/* Make CONTEXT one that, at its first switch, calls ENTRY(ARG) on the stack of
+ * SIZE bytes that begins at the address BASE and ends at a multiple of 16.
+ * ENTRY must not return. */
+void co__context_make(struct co__context *context, void *base, size_t size,
+		void (*entry)(void *arg), void *arg);
+
+#endif
