@@ -1,0 +1,368 @@
+/* SPDX-License-Identifier: MIT */
+
+/*
+ * channel.c - see channel.h for the state machine
+ *
+ * An item goes straight from who puts it to who waits for it, and into the
+ * ring only if nobody does.  Who takes an item from a full ring moves that of
+ * the first waiting putter into the ring at once, so order is kept.
+ *
+ * A waiter is claimed before its item is touched: if its wait has ended by a
+ * deadline or a cancellation, the claim fails, and nothing has been moved.
+ */
+
+#include "channel.h"
+
+#include <errno.h>
+#include <string.h>
+
+#include "loop.h"
+#include "worker.h"
+
+/* --- The state machine; the strand is held -------------------------------- */
+
+static inline void copy_item(const struct co_channel *channel, void *to,
+		const void *from)
+{
+	if (co__likely(channel->item_size == sizeof(uint64_t)))
+		memcpy(to, from, sizeof(uint64_t));
+	else if (channel->item_size != 0)
+		memcpy(to, from, channel->item_size);
+}
+
+/* Where item number INDEX of the ring is. */
+static inline void *item_at(struct co_channel *channel, size_t index)
+{
+	size_t place = channel->first + index;
+
+	if (place >= channel->capacity)
+		place -= channel->capacity;
+
+	return channel->items + place * channel->item_size;
+}
+
+/* The first waiter of LIST that still waits, claimed and out of the list, or
+ * NULL. */
+static struct co__waiter *claim_first(struct co__list *list)
+{
+	struct co__list *link;
+
+	while ((link = co__list_take(list)) != NULL) {
+		struct co__waiter *waiter = co__container_of(link,
+				struct co__waiter, link);
+
+		if (co__wait_claim(waiter->task, waiter->ticket, 0))
+			return waiter;
+	}
+
+	return NULL;
+}
+
+static struct co_task *serve(struct co__waiter *waiter, int result)
+{
+	waiter->result = result;
+	waiter->served = 1;
+
+	return waiter->task;
+}
+
+static inline void append(struct co_channel *channel, const void *item)
+{
+	copy_item(channel, item_at(channel, AO_load(&channel->length)), item);
+	AO_store(&channel->length, AO_load(&channel->length) + 1);
+}
+
+int co__channel_put_now(struct co_channel *channel, const void *item,
+		struct co_task **ret_woken)
+{
+	struct co__waiter *getter;
+
+	*ret_woken = NULL;
+	if (channel->closed)
+		return -EPIPE;
+	getter = claim_first(&channel->getters);
+	if (getter != NULL) {
+		copy_item(channel, getter->item, item);
+		*ret_woken = serve(getter, 0);
+		return 0;
+	}
+	if (AO_load(&channel->length) == channel->capacity)
+		return -EAGAIN;
+	append(channel, item);
+
+	return 0;
+}
+
+/* Take the oldest item of the ring, and let a putter move up. */
+static struct co_task *take_from_ring(struct co_channel *channel,
+		void *ret_item)
+{
+	struct co__waiter *putter;
+
+	copy_item(channel, ret_item, item_at(channel, 0));
+	if (++channel->first == channel->capacity)
+		channel->first = 0;
+	AO_store(&channel->length, AO_load(&channel->length) - 1);
+	putter = claim_first(&channel->putters);
+	if (putter == NULL)
+		return NULL;
+	append(channel, putter->item);
+
+	return serve(putter, 0);
+}
+
+int co__channel_get_now(struct co_channel *channel, void *ret_item,
+		struct co_task **ret_woken)
+{
+	struct co__waiter *putter;
+
+	*ret_woken = NULL;
+	if (AO_load(&channel->length) > 0) {
+		*ret_woken = take_from_ring(channel, ret_item);
+		return 0;
+	}
+	putter = claim_first(&channel->putters);
+	if (putter != NULL) {
+		copy_item(channel, ret_item, putter->item);
+		*ret_woken = serve(putter, 0);
+		return 0;
+	}
+
+	return channel->closed ? -EPIPE : -EAGAIN;
+}
+
+/* Whether somebody in LIST still waits; those who don't leave it. */
+static bool has_waiter(struct co__list *list)
+{
+	while (!co__list_is_empty(list)) {
+		struct co__waiter *waiter = co__container_of(list->next,
+				struct co__waiter, link);
+
+		if (co__wait_is_claimable(waiter->task, waiter->ticket))
+			return true;
+		co__list_remove(&waiter->link);
+	}
+
+	return false;
+}
+
+bool co__channel_can_put(struct co_channel *channel)
+{
+	return channel->closed
+		|| AO_load(&channel->length) < channel->capacity
+		|| has_waiter(&channel->getters);
+}
+
+bool co__channel_can_get(struct co_channel *channel)
+{
+	return channel->closed || AO_load(&channel->length) > 0
+		|| has_waiter(&channel->putters);
+}
+
+/* Put WAITER at the end of LIST, park, and see what came of it.  Releases the
+ * strand. */
+static int wait_in(struct co_channel *channel, struct co__list *list,
+		struct co_task *self, enum co__wait_kind kind, void *item)
+{
+	struct co__waiter waiter = { .task = self,
+		.ticket = co__wait_ticket(self), .item = item };
+	int rc;
+
+	co__list_append(list, &waiter.link);
+	rc = co__strand_park(&channel->strand, self, kind, channel);
+	if (co__likely(rc == 0))
+		return waiter.result;
+	co__strand_acquire(&channel->strand);
+	if (co__list_is_linked(&waiter.link))
+		co__list_remove(&waiter.link);
+	co__strand_release(&channel->strand);
+
+	return rc;
+}
+
+/* --- The calls ------------------------------------------------------------ */
+
+/* The size of the memory of a channel, or 0 if it can't be counted. */
+static size_t channel_size(size_t item_size, size_t capacity)
+{
+	size_t most = SIZE_MAX / 2 - sizeof(struct co_channel);
+
+	if (item_size != 0 && capacity > most / item_size)
+		return 0;
+
+	return sizeof(struct co_channel) + item_size * capacity;
+}
+
+int co_channel_create(struct co_loop *loop, size_t item_size, size_t capacity,
+		struct co_channel **ret_channel)
+{
+	struct co_channel *channel;
+	size_t size;
+
+	loop = co__loop_or_current(loop);
+	if (loop == NULL || ret_channel == NULL
+			|| item_size > CO_CHANNEL_ITEM_MAX)
+		return -EINVAL;
+	size = channel_size(item_size, capacity);
+	if (size == 0)
+		return -ENOMEM;
+	channel = co__loop_allocate(loop, size);
+	if (channel == NULL)
+		return -ENOMEM;
+	memset(channel, 0, sizeof *channel);
+	channel->capacity = capacity;
+	channel->item_size = item_size;
+	channel->loop = loop;
+	channel->size = size;
+	co__list_init(&channel->putters);
+	co__list_init(&channel->getters);
+	*ret_channel = channel;
+
+	return 0;
+}
+
+int co_channel_destroy(struct co_channel *channel)
+{
+	bool waited;
+
+	if (channel == NULL)
+		return 0;
+	co__strand_acquire(&channel->strand);
+	waited = !co__list_is_empty(&channel->putters)
+			|| !co__list_is_empty(&channel->getters);
+	co__strand_release(&channel->strand);
+	if (waited)
+		return -EBUSY;
+	co__loop_release(channel->loop, channel, channel->size);
+
+	return 0;
+}
+
+/* What follows each operation: wake the other side, if there is one. */
+static inline void wake(struct co_task *woken)
+{
+	if (woken != NULL)
+		co__ready(woken);
+}
+
+int co_channel_put(struct co_channel *channel, const void *item)
+{
+	struct co_task *self, *woken;
+	int rc;
+
+	if (!co__channel_takes(channel, item))
+		return -EINVAL;
+	rc = co__wait_enter(&self);
+	if (co__unlikely(rc < 0))
+		return rc;
+	co__strand_acquire(&channel->strand);
+	rc = co__channel_put_now(channel, item, &woken);
+	if (rc == -EAGAIN) {
+		rc = co__wait_prepare(self);
+		if (rc == 0)
+			return wait_in(channel, &channel->putters, self,
+					CO__IN_PUT, (void *)item);
+	}
+	co__strand_release(&channel->strand);
+	wake(woken);
+
+	return rc;
+}
+
+int co_channel_get(struct co_channel *channel, void *ret_item)
+{
+	struct co_task *self, *woken;
+	int rc;
+
+	if (!co__channel_takes(channel, ret_item))
+		return -EINVAL;
+	rc = co__wait_enter(&self);
+	if (co__unlikely(rc < 0))
+		return rc;
+	co__strand_acquire(&channel->strand);
+	rc = co__channel_get_now(channel, ret_item, &woken);
+	if (rc == -EAGAIN) {
+		rc = co__wait_prepare(self);
+		if (rc == 0)
+			return wait_in(channel, &channel->getters, self,
+					CO__IN_GET, ret_item);
+	}
+	co__strand_release(&channel->strand);
+	wake(woken);
+
+	return rc;
+}
+
+int co_channel_try_put(struct co_channel *channel, const void *item)
+{
+	struct co_task *woken;
+	int rc;
+
+	if (!co__channel_takes(channel, item))
+		return -EINVAL;
+	co__strand_acquire(&channel->strand);
+	rc = co__channel_put_now(channel, item, &woken);
+	co__strand_release(&channel->strand);
+	wake(woken);
+
+	return rc;
+}
+
+int co_channel_try_get(struct co_channel *channel, void *ret_item)
+{
+	struct co_task *woken;
+	int rc;
+
+	if (!co__channel_takes(channel, ret_item))
+		return -EINVAL;
+	co__strand_acquire(&channel->strand);
+	rc = co__channel_get_now(channel, ret_item, &woken);
+	co__strand_release(&channel->strand);
+	wake(woken);
+
+	return rc;
+}
+
+/* Serve all of LIST with -EPIPE; chained by tick.private_[0] before CHAIN. */
+static struct co_task *refuse_all(struct co__list *list, struct co_task *chain)
+{
+	struct co__waiter *waiter;
+
+	while ((waiter = claim_first(list)) != NULL) {
+		waiter->task->tick.private_[0] = chain;
+		chain = serve(waiter, -EPIPE);
+	}
+
+	return chain;
+}
+
+int co_channel_close(struct co_channel *channel)
+{
+	struct co_task *chain;
+
+	if (channel == NULL)
+		return -EINVAL;
+	co__strand_acquire(&channel->strand);
+	channel->closed = true;
+	chain = refuse_all(&channel->putters, NULL);
+	chain = refuse_all(&channel->getters, chain);
+	co__strand_release(&channel->strand);
+	while (chain != NULL) {
+		struct co_task *task = chain;
+
+		chain = task->tick.private_[0];
+		co__ready(task);
+	}
+
+	return 0;
+}
+
+size_t co_channel_length(const struct co_channel *channel)
+{
+	return channel != NULL ? AO_load(&channel->length) : 0;
+}
+
+size_t co_channel_capacity(const struct co_channel *channel)
+{
+	return channel != NULL ? channel->capacity : 0;
+}

@@ -1,0 +1,91 @@
+/* SPDX-License-Identifier: MIT */
+
+/*
+ * deadline.c - deadline scopes and sleeping
+ *
+ * Scopes are a list from the innermost outwards.  Each knows the earliest
+ * deadline of itself and all around it; that of the innermost is the task's.
+ */
+
+#include <coloop/time.h>
+
+#include <errno.h>
+
+#include "wait.h"
+#include "worker.h"
+
+int co_deadline_begin(struct co_deadline *scope, co_time when)
+{
+	struct co_task *self = co_self();
+
+	if (scope == NULL)
+		return -EINVAL;
+	scope->task_ = self;
+	scope->outer_ = NULL;
+	scope->when_ = when;
+	scope->effective_ = when;
+	scope->expired_ = 0;
+	if (self == NULL)
+		return -EPERM;
+	scope->outer_ = self->scope;
+	if (scope->outer_ != NULL && scope->outer_->effective_ <= when)
+		scope->effective_ = scope->outer_->effective_;
+	self->scope = scope;
+	self->deadline = scope->effective_;
+
+	return 0;
+}
+
+int co_deadline_end(struct co_deadline *scope)
+{
+	struct co_task *self = co_self();
+
+	if (scope == NULL || self == NULL || self->scope != scope)
+		return -EINVAL;
+	self->scope = scope->outer_;
+	self->deadline = self->scope != NULL ? self->scope->effective_
+			: CO_NEVER;
+
+	return scope->expired_ ? -ETIMEDOUT : 0;
+}
+
+void co_deadline_leave(struct co_deadline *scope)
+{
+	if (scope->task_ != NULL)
+		co_deadline_end(scope);
+}
+
+static void sleep_hook(struct co__worker *worker, struct co_task *self,
+		void *arg)
+{
+	(void)arg;
+	co__wait_arm_or_ready(worker, self);
+}
+
+int co_sleep_until(co_time when)
+{
+	struct co_task *self;
+	co_time outer;
+	int rc = co__wait_enter(&self);
+
+	if (rc < 0)
+		return rc;
+	if (when <= co_now()) {
+		co__worker_yield(self);
+		return 0;
+	}
+	outer = self->deadline;
+	if (when < outer)
+		self->deadline = when;
+	rc = co__wait_prepare(self);
+	if (rc == 0)
+		rc = co__park(self, CO__IN_SLEEP, NULL, sleep_hook, NULL);
+	self->deadline = outer;
+
+	return rc == -ETIMEDOUT && when < outer ? 0 : rc;
+}
+
+int co_sleep(co_time duration)
+{
+	return co_sleep_until(co_after(duration));
+}

@@ -1,0 +1,208 @@
+/* SPDX-License-Identifier: MIT */
+
+/* fd.c - see fd.h */
+
+#include "fd.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "loop.h"
+
+#define CHUNKS_SIZE (CO__FD_CHUNKS * sizeof(AO_t))
+#define CHUNK_SIZE (CO__FD_CHUNK * sizeof(struct co_io))
+
+int co__fds_init(struct co_loop *loop)
+{
+	loop->fds.chunks = co__loop_allocate(loop, CHUNKS_SIZE);
+	if (loop->fds.chunks == NULL)
+		return -ENOMEM;
+	memset(loop->fds.chunks, 0, CHUNKS_SIZE);
+	pthread_mutex_init(&loop->fds.lock, NULL);
+
+	return 0;
+}
+
+/* Close what the loop still owns. */
+static void close_chunk(struct co_io *chunk)
+{
+	for (unsigned i = 0; i < CO__FD_CHUNK; i++)
+		if (chunk[i].kind == CO__FD_IO && !chunk[i].disowned)
+			close(chunk[i].fd);
+}
+
+void co__fds_destroy(struct co_loop *loop)
+{
+	for (unsigned i = 0; i < CO__FD_CHUNKS; i++) {
+		struct co_io *chunk = (struct co_io *)AO_load(
+				&loop->fds.chunks[i]);
+
+		if (chunk == NULL)
+			continue;
+		close_chunk(chunk);
+		co__loop_release(loop, chunk, CHUNK_SIZE);
+	}
+	co__loop_release(loop, loop->fds.chunks, CHUNKS_SIZE);
+	pthread_mutex_destroy(&loop->fds.lock);
+}
+
+static struct co_io *find_chunk(struct co_loop *loop, unsigned index)
+{
+	/* Acquire: pairs with make_chunk. */
+	return (struct co_io *)AO_load_acquire(&loop->fds.chunks[index]);
+}
+
+/* Make chunk number INDEX, unless another thread is first. */
+static struct co_io *make_chunk(struct co_loop *loop, unsigned index)
+{
+	struct co_io *chunk = co__loop_allocate(loop, CHUNK_SIZE);
+
+	if (chunk == NULL)
+		return find_chunk(loop, index);
+	memset(chunk, 0, CHUNK_SIZE);
+	for (unsigned i = 0; i < CO__FD_CHUNK; i++) {
+		chunk[i].loop = loop;
+		chunk[i].fd = (int)(index * CO__FD_CHUNK + i);
+	}
+	/* Release: the entries are complete. */
+	if (AO_compare_and_swap_release(&loop->fds.chunks[index], 0,
+			(AO_t)chunk))
+		return chunk;
+	co__loop_release(loop, chunk, CHUNK_SIZE);
+
+	return find_chunk(loop, index);
+}
+
+int co__fd_entry(struct co_loop *loop, int fd, struct co_io **ret_io)
+{
+	unsigned index = (unsigned)fd / CO__FD_CHUNK;
+	struct co_io *chunk;
+
+	if (fd < 0)
+		return -EBADF;
+	if (index >= CO__FD_CHUNKS)
+		return -ENOMEM;
+	chunk = find_chunk(loop, index);
+	if (chunk == NULL)
+		chunk = make_chunk(loop, index);
+	if (chunk == NULL)
+		return -ENOMEM;
+	*ret_io = &chunk[(unsigned)fd % CO__FD_CHUNK];
+
+	return 0;
+}
+
+uint64_t co__fd_key(const struct co_io *io)
+{
+	return (uint64_t)(uint32_t)AO_load(&io->generation) << 32
+			| (uint32_t)io->fd;
+}
+
+struct co_io *co__fd_of_key(struct co_loop *loop, uint64_t key)
+{
+	uint32_t fd = (uint32_t)key;
+	struct co_io *chunk;
+
+	if (fd / CO__FD_CHUNK >= CO__FD_CHUNKS)
+		return NULL;
+	chunk = find_chunk(loop, fd / CO__FD_CHUNK);
+	if (chunk == NULL || co__fd_key(&chunk[fd % CO__FD_CHUNK]) != key)
+		return NULL;
+
+	return &chunk[fd % CO__FD_CHUNK];
+}
+
+int co__fd_begin(struct co_io *io, enum co__fd_kind kind)
+{
+	struct co_loop *loop = io->loop;
+	int rc;
+
+	AO_store(&io->generation, AO_load(&io->generation) + 1);
+	AO_store(&io->hung_up, 0);
+	AO_store(&io->ready[0].word, CO__SLOT_READY);
+	AO_store(&io->ready[1].word, CO__SLOT_READY);
+	AO_store_release(&io->users, 0);	/* pairs with co__fd_enter */
+	io->kind = (unsigned char)kind;
+	io->disowned = 0;
+	io->is_stream = io->is_socket = io->was_blocking = 0;
+	rc = loop->os->add(loop->poller, io->fd, co__fd_key(io));
+	io->is_polled = rc == 0;
+	if (rc == 0)
+		AO_fetch_and_add1(&loop->polled);
+	else
+		io->kind = CO__FD_FREE;
+
+	return rc;
+}
+
+void co__fd_end(struct co_io *io)
+{
+	struct co_loop *loop = io->loop;
+
+	if (io->is_polled) {
+		loop->os->remove(loop->poller, io->fd);
+		AO_fetch_and_sub1(&loop->polled);
+	}
+	AO_store(&io->generation, AO_load(&io->generation) + 1);
+	io->kind = CO__FD_FREE;
+}
+
+int co__fd_enter(struct co_io *io, AO_t role)
+{
+	AO_t users;
+
+	do {
+		users = AO_load(&io->users);
+		if (users & CO__FD_CLOSED)
+			return -EBADF;
+		if (role != CO__FD_USER && (users & role))
+			return -EBUSY;
+		/* Acquire: pairs with co__fd_begin, and the last to leave. */
+	} while (!AO_compare_and_swap_acquire(&io->users, users,
+			users + role));
+
+	return 0;
+}
+
+/* The file may be shared: a terminal must not stay non-blocking. */
+static void restore_mode(const struct co_io *io)
+{
+	int flags;
+
+	if (!io->was_blocking)
+		return;
+	flags = fcntl(io->fd, F_GETFL);
+	if (flags >= 0)
+		fcntl(io->fd, F_SETFL, flags & ~O_NONBLOCK);
+}
+
+/* The last user of a closed co_io has left. */
+static void finish(struct co_io *io)
+{
+	struct co__fds *fds = &io->loop->fds;
+	bool ours;
+
+	pthread_mutex_lock(&fds->lock);
+	ours = !io->disowned;
+	co__fd_end(io);
+	if (ours) {
+		restore_mode(io);
+		close(io->fd);
+	}
+	pthread_mutex_unlock(&fds->lock);
+	co__tcp_descriptor_freed();
+}
+
+void co__fd_leave(struct co_io *io, AO_t role)
+{
+	AO_t users;
+
+	do {
+		users = AO_load(&io->users);
+		/* Release: who finishes comes after; and acquire, if we do. */
+	} while (!AO_compare_and_swap_full(&io->users, users, users - role));
+	if (users - role == CO__FD_CLOSED)
+		finish(io);
+}

@@ -1,0 +1,110 @@
+/* SPDX-License-Identifier: MIT */
+#ifndef COLOOP_LIB_FD_H
+#define COLOOP_LIB_FD_H
+
+/*
+ * fd.h - the table of file descriptors that a loop knows
+ *
+ * One entry for each descriptor number; it is what a struct co_io is. Entries
+ * live until the loop is destroyed, so an event that comes late, when the
+ * number means another file, touches valid memory.  The key of an event holds
+ * the entry's generation; one that doesn't fit is dropped, and one that slips
+ * through is a needless wake-up, which every waiter bears.
+ *
+ * States      kind: free, io (co_io_open), watched (co_loop_add_fd), or
+ *             borrowed (co_wait_fd).  Changes under the table's lock.
+ *
+ *             users: CLOSED, READER, WRITER, and a count of short uses.  One
+ *             reader and one writer enter at a time.  Who closes sets CLOSED;
+ *             whoever leaves last finishes: closes the descriptor, and makes
+ *             the entry free.
+ */
+
+#include <pthread.h>
+
+#include <coloop/io.h>
+#include <coloop/loop.h>
+
+#include "slot.h"
+
+#define CO__FD_CLOSED ((AO_t)1)
+#define CO__FD_READER ((AO_t)2)
+#define CO__FD_WRITER ((AO_t)4)
+#define CO__FD_USER   ((AO_t)8)		/* one short use */
+
+enum co__fd_kind { CO__FD_FREE, CO__FD_IO, CO__FD_WATCHED, CO__FD_BORROWED };
+
+struct co_io {
+	struct co__slot ready[2];	/* atomic: to read, to write */
+	AO_t users;			/* atomic: see above */
+	AO_t hung_up;			/* atomic: 1: read on, whatever comes */
+	struct co_loop *loop;		/* constant */
+	int fd;				/* constant */
+	unsigned char kind;		/* lock */
+	unsigned char is_stream;	/* constant while open: short means dry */
+	unsigned char is_socket;	/* constant while open */
+	unsigned char is_polled;	/* constant while open; 0: always ready */
+	unsigned char was_blocking;	/* constant while open: restore it */
+	unsigned char disowned;		/* lock: the descriptor is not ours */
+	AO_t generation;		/* atomic; lock to change */
+	unsigned borrowers;		/* lock: calls of co_wait_fd */
+
+	/* Of a watched descriptor: see watch.c. */
+	AO_t node;			/* atomic: struct co_resume_node *, or 0 */
+	AO_t interest;			/* atomic: events asked for */
+	AO_t pending;			/* atomic: events to be told */
+	AO_t telling;			/* atomic: 1: node->ready is running */
+};
+
+#define CO__FD_CHUNK 256u
+#define CO__FD_CHUNKS 16384u
+
+struct co__fds {
+	pthread_mutex_t lock;		/* held in system calls, never across a
+					 * switch */
+	AO_t *chunks;			/* atomic: struct co_io *, or 0 */
+};
+
+int co__fds_init(struct co_loop *loop);
+void co__fds_destroy(struct co_loop *loop);
+
+/* The entry of FD, made if need be.  -EBADF, -ENOMEM. */
+int co__fd_entry(struct co_loop *loop, int fd, struct co_io **ret_io);
+
+/* The entry that KEY names, or NULL if it is another file's by now. */
+struct co_io *co__fd_of_key(struct co_loop *loop, uint64_t key);
+
+/* The key for the events of IO. */
+uint64_t co__fd_key(const struct co_io *io);
+
+/* Make a free entry one of KIND, begin a generation, and watch it.  The table's
+ * lock is held.  -EPERM: always ready. */
+int co__fd_begin(struct co_io *io, enum co__fd_kind kind);
+
+/* Make the entry free.  The table's lock is held. */
+void co__fd_end(struct co_io *io);
+
+/* Enter IO as READER, WRITER or USER.  -EBADF: closed.  -EBUSY. */
+int co__fd_enter(struct co_io *io, AO_t role);
+void co__fd_leave(struct co_io *io, AO_t role);
+
+/* co_io_open for a descriptor that the library has just made: a socket,
+ * non-blocking. */
+int co__io_adopt(struct co_loop *loop, int fd, struct co_io **ret_io);
+
+/* One non-blocking system call: a count or a negative errno value. */
+typedef ssize_t co__io_call(int fd, void *arg);
+
+/* Do CALL on IO, waiting until it doesn't say -EAGAIN; DIRECTION is 0 to read
+ * or 1 to write.  A result of less than FULL bytes means that a stream is
+ * dry. */
+ssize_t co__io_do(struct co_io *io, int direction, co__io_call *call, void *arg,
+		size_t full);
+
+/* Tell the node of a watched descriptor. */
+void co__watch_tell(struct co_io *io, unsigned events);
+
+/* Let the acceptors that wait for a free descriptor try again. */
+void co__tcp_descriptor_freed(void);
+
+#endif

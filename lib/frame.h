@@ -1,0 +1,91 @@
+/* SPDX-License-Identifier: MIT */
+#ifndef COLOOP_LIB_FRAME_H
+#define COLOOP_LIB_FRAME_H
+
+/*
+ * frame.h - memory for stacks, with the control block of the task at the top
+ *
+ *	base                                               base + size
+ *	| guard page | stack, growing down <--- | co_task | colour |
+ *
+ * A frame comes from a slab of frames of its size.  Slabs are mapped without
+ * reserving memory, grow by doubling, and live until the loop is destroyed.
+ * A free frame keeps its pages: it is warm for the next task.
+ *
+ * The control blocks of neighbours are shifted by multiples of 128 bytes (the
+ * colour), or they would all fall into the same few sets of the caches.
+ *
+ * Free frames are kept in magazines of up to CO__MAGAZINE frames: each worker
+ * has two for each size and works on them alone; full ones are exchanged with
+ * the loop's, under its lock.  So the free frames are as many as there ever
+ * were at once, and a worker that only frees gives to one that only makes.
+ */
+
+#include <pthread.h>
+
+#include "spin.h"
+#include "task.h"
+
+#define CO__STACK_CLASS_MIN 14u		/* 16 KiB */
+#define CO__STACK_CLASS_MAX 30u		/* 1 GiB */
+#define CO__STACK_CLASSES (CO__STACK_CLASS_MAX - CO__STACK_CLASS_MIN + 1)
+#define CO__MAGAZINE 64u
+
+struct co__slab {
+	struct co__slab *next;		/* constant after publication */
+	char *base;			/* constant */
+	size_t count;			/* constant: frames */
+	AO_t made;			/* atomic: frames ever used */
+	unsigned size_class;		/* constant */
+};
+
+/* Free frames of one size, linked by tick.private_[0]. */
+struct co__magazine {
+	struct co_task *first;
+	unsigned count;
+};
+
+struct co__frame_cache {
+	struct co__magazine loaded[CO__STACK_CLASSES];	/* owner: a worker */
+	struct co__magazine spare[CO__STACK_CLASSES];	/* owner: a worker */
+};
+
+struct co__frames {
+	struct co__spin lock;		/* of `full' */
+	struct co_task *full[CO__STACK_CLASSES];	/* lock: magazines,
+					 * linked by tick.private_[1] */
+	pthread_mutex_t outside;	/* of `shared'; nests outside `making' */
+	struct co__frame_cache shared;	/* of threads that are no workers */
+	pthread_mutex_t making;		/* of the rest; held in system calls */
+	AO_t slabs;			/* atomic: struct co__slab *, newest */
+	struct co__slab *open[CO__STACK_CLASSES];	/* newest of a size */
+	AO_t bytes;			/* relaxed: address space */
+	AO_t stacks;			/* relaxed: frames ever made */
+};
+
+void co__frames_init(struct co_loop *loop);
+
+/* A frame of 2^SIZE_CLASS bytes for LOOP.  CACHE is the worker's of this
+ * thread, or NULL.  Of the control block only `wait', `stack_bottom',
+ * `stack_id', `size_class' and `in_use' mean something.  -ENOMEM. */
+int co__frame_get(struct co_loop *loop, struct co__frame_cache *cache,
+		unsigned size_class, struct co_task **ret_task);
+
+/* Give a frame back. */
+void co__frame_put(struct co_loop *loop, struct co__frame_cache *cache,
+		struct co_task *task);
+
+/* Unmap everything. */
+void co__frames_destroy(struct co_loop *loop);
+
+/* Call VISIT for the control block of each frame ever made. */
+void co__frames_visit(struct co_loop *loop,
+		void (*visit)(struct co_task *task, void *arg), void *arg);
+
+/* The smallest size class of SIZE bytes, or 0 if there is none. */
+unsigned co__frame_class(size_t size);
+
+/* The task in whose guard page ADDRESS is, or NULL.  Async-signal-safe. */
+struct co_task *co__frame_guarded(struct co_loop *loop, const void *address);
+
+#endif

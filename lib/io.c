@@ -1,0 +1,582 @@
+/* SPDX-License-Identifier: MIT */
+
+/*
+ * io.c - reading and writing descriptors from tasks; see fd.h
+ *
+ * Readiness   A direction's slot says whether the kernel should be asked:
+ *             ready (perhaps there is something) or empty (it said EAGAIN, or
+ *             gave less than it could have, and no event has come since).
+ *
+ *               D1 ready -> empty: this task uses the readiness up
+ *               D2 fence
+ *               D3 the system call
+ *               D4 if there may be more: empty -> ready
+ *
+ *             Data that D3 missed came after it, so its event comes after D1,
+ *             which the fence made visible before D3: the event makes the
+ *             slot ready again, or wakes the waiter.  An event for data that
+ *             D3 did read costs one call in vain.
+ *
+ *             On a stream socket a short count means that nothing was left, so
+ *             D4 is left out, and the next call parks at once instead of
+ *             asking again.  But after a hang-up there is no further event,
+ *             though the end of the stream is still to be read: then D4 is
+ *             always done.
+ */
+
+
+#include "fd.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <poll.h>
+#include <sched.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "loop.h"
+#include "worker.h"
+
+/* --- Waiting ------------------------------------------------------------- */
+
+/* Count a task that waits for a descriptor, as long as it does. */
+static void count_wait(struct co_task *self, AO_t change)
+{
+	struct co__worker *worker = self->worker;
+
+	AO_store(&worker->fd_waits, AO_load(&worker->fd_waits) + change);
+}
+
+/* Wait until one of the directions in EVENTS is perhaps ready. */
+static int wait_ready(struct co_io *io, struct co_task *self, unsigned events,
+		enum co__wait_kind kind)
+{
+	struct co_loop *loop = io->loop;
+	struct co__slot *slots[2];
+	int count = 0, rc = co__wait_prepare(self);
+
+	if (rc < 0)
+		return rc;
+	if (events & CO_READABLE)
+		slots[count++] = &io->ready[0];
+	if (events & CO_WRITABLE)
+		slots[count++] = &io->ready[1];
+	if (loop->os->rearm != NULL)
+		loop->os->rearm(loop->poller, io->fd, co__fd_key(io), events);
+	count_wait(self, 1);
+	rc = co__slot_wait(self, (int)kind, io, slots, count);
+	count_wait(self, (AO_t)-1);
+
+	return rc;
+}
+
+/* D1 to D4.  -EAGAIN: it must wait. */
+static ssize_t try_call(struct co_io *io, struct co__slot *slot,
+		co__io_call *call, void *arg, size_t full)
+{
+	ssize_t n;
+
+	/* Acquire: pairs with co__slot_raise, for hung_up. */
+	if (AO_load_acquire(&slot->word) == CO__SLOT_EMPTY)
+		return -EAGAIN;
+	AO_store(&slot->word, CO__SLOT_EMPTY);			/* D1 */
+	co__atomic_fence();					/* D2 */
+	do
+		n = call(io->fd, arg);				/* D3 */
+	while (n == -EINTR);
+	if (n == -EAGAIN && io->is_polled)
+		return n;
+	if (n < 0 || (size_t)n >= full || !io->is_stream
+			|| AO_load(&io->hung_up))
+		/* D4.  Only this task or the poller changes the slot now. */
+		AO_compare_and_swap(&slot->word, CO__SLOT_EMPTY,
+				CO__SLOT_READY);
+
+	return n;
+}
+
+static ssize_t call_or_wait(struct co_io *io, struct co_task *self,
+		int direction, co__io_call *call, void *arg, size_t full)
+{
+	struct co__slot *slot = &io->ready[direction];
+
+	for (;;) {
+		ssize_t n = try_call(io, slot, call, arg, full);
+		int rc;
+
+		if (n != -EAGAIN)
+			return n;
+		rc = wait_ready(io, self, direction == 0 ? CO_READABLE
+				: CO_WRITABLE, direction == 0 ? CO__IN_READ
+				: CO__IN_WRITE);
+		if (AO_load(&io->users) & CO__FD_CLOSED)
+			return -EBADF;
+		if (rc < 0)
+			return rc;
+	}
+}
+
+ssize_t co__io_do(struct co_io *io, int direction, co__io_call *call, void *arg,
+		size_t full)
+{
+	AO_t role = direction == 0 ? CO__FD_READER : CO__FD_WRITER;
+	struct co_task *self;
+	ssize_t n;
+	int rc;
+
+	if (io == NULL)
+		return -EINVAL;
+	rc = co__wait_enter(&self);
+	if (rc == 0)
+		rc = co__fd_enter(io, role);
+	if (rc < 0)
+		return rc;
+	n = call_or_wait(io, self, direction, call, arg, full);
+	co__fd_leave(io, role);
+
+	return n;
+}
+
+/* --- Reading and writing --------------------------------------------------- */
+
+/* A transfer, for the functions below. */
+struct transfer {
+	const struct iovec *parts;
+	int count;
+	const struct co_io *io;
+};
+
+static ssize_t result_of(ssize_t n)
+{
+	return n < 0 ? -errno : n;
+}
+
+static ssize_t call_read(int fd, void *arg)
+{
+	const struct transfer *transfer = arg;
+
+	if (transfer->count == 1 && transfer->io->is_socket)
+		return result_of(recv(fd, transfer->parts->iov_base,
+				transfer->parts->iov_len, 0));
+
+	return result_of(readv(fd, transfer->parts, transfer->count));
+}
+
+static ssize_t call_write(int fd, void *arg)
+{
+	const struct transfer *transfer = arg;
+	struct msghdr message = { .msg_iov = (struct iovec *)transfer->parts,
+		.msg_iovlen = (size_t)transfer->count };
+
+	if (!transfer->io->is_socket)
+		return result_of(writev(fd, transfer->parts, transfer->count));
+	if (transfer->count == 1)
+		return result_of(send(fd, transfer->parts->iov_base,
+				transfer->parts->iov_len, MSG_NOSIGNAL));
+
+	return result_of(sendmsg(fd, &message, MSG_NOSIGNAL));
+}
+
+/* The bytes of PARTS, or a negative errno value: they make no sense. */
+static ssize_t total_size(const struct iovec *parts, int count)
+{
+	size_t total = 0;
+
+	if (count < 0 || (count > 0 && parts == NULL))
+		return -EINVAL;
+	for (int i = 0; i < count; i++) {
+		if (parts[i].iov_len > SSIZE_MAX - total)
+			return -EINVAL;
+		total += parts[i].iov_len;
+	}
+
+	return (ssize_t)total;
+}
+
+static ssize_t do_transfer(struct co_io *io, int direction,
+		const struct iovec *parts, int count)
+{
+	struct transfer transfer = { parts, count, io };
+	ssize_t total = total_size(parts, count);
+
+	if (total < 0)
+		return total;
+
+	return co__io_do(io, direction, direction == 0 ? call_read : call_write,
+			&transfer, (size_t)total);
+}
+
+ssize_t co_io_read(struct co_io *io, void *ret_data, size_t size)
+{
+	struct iovec part = { ret_data, size };
+
+	if (ret_data == NULL && size > 0)
+		return -EINVAL;
+
+	return do_transfer(io, 0, &part, 1);
+}
+
+ssize_t co_io_write(struct co_io *io, const void *data, size_t size)
+{
+	struct iovec part = { (void *)data, size };
+
+	if (data == NULL && size > 0)
+		return -EINVAL;
+
+	return do_transfer(io, 1, &part, 1);
+}
+
+ssize_t co_io_readv(struct co_io *io, const struct iovec *parts, int count)
+{
+	return do_transfer(io, 0, parts, count);
+}
+
+ssize_t co_io_writev(struct co_io *io, const struct iovec *parts, int count)
+{
+	return do_transfer(io, 1, parts, count);
+}
+
+/* Move all SIZE bytes; *RET_DONE counts them. */
+static int transfer_all(struct co_io *io, int direction, char *data,
+		size_t size, size_t *ret_done)
+{
+	size_t ignored, *done = ret_done != NULL ? ret_done : &ignored;
+
+	*done = 0;
+	if (io == NULL || (data == NULL && size > 0))
+		return -EINVAL;
+	do {
+		struct iovec part = { data + *done, size - *done };
+		ssize_t n = do_transfer(io, direction, &part, 1);
+
+		if (n < 0)
+			return (int)n;
+		if (n == 0 && size > 0)
+			return -ENODATA;
+		*done += (size_t)n;
+	} while (*done < size);
+
+	return 0;
+}
+
+int co_io_read_full(struct co_io *io, void *ret_data, size_t size,
+		size_t *ret_done)
+{
+	return transfer_all(io, 0, ret_data, size, ret_done);
+}
+
+int co_io_write_full(struct co_io *io, const void *data, size_t size,
+		size_t *ret_done)
+{
+	return transfer_all(io, 1, (char *)data, size, ret_done);
+}
+
+/* --- Opening and closing ---------------------------------------------------- */
+
+/* What kind of file IO is, and non-blocking mode. */
+static int examine(struct co_io *io)
+{
+	int type, flags = fcntl(io->fd, F_GETFL);
+	socklen_t size = sizeof type;
+
+	if (flags < 0)
+		return -errno;
+	io->was_blocking = !(flags & O_NONBLOCK);
+	if (io->was_blocking && fcntl(io->fd, F_SETFL, flags | O_NONBLOCK) < 0)
+		return -errno;
+	io->is_socket = getsockopt(io->fd, SOL_SOCKET, SO_TYPE, &type, &size)
+			== 0;
+	io->is_stream = io->is_socket && type == SOCK_STREAM;
+
+	return 0;
+}
+
+/* Begin an entry for a descriptor that nobody else knows in this loop. */
+static int begin_io(struct co_io *io)
+{
+	int rc = co__fd_begin(io, CO__FD_IO);
+
+	if (rc == -EPERM) {	/* a regular file: always ready */
+		io->kind = CO__FD_IO;
+		rc = 0;
+	}
+
+	return rc;
+}
+
+/* The entry belongs to a descriptor that was closed by others, whose number is
+ * used anew: let its users go.  The lock is held, and released meanwhile. */
+static void evict(struct co_io *io)
+{
+	struct co__fds *fds = &io->loop->fds;
+	struct co_task *self = co_self();
+
+	io->disowned = 1;
+	pthread_mutex_unlock(&fds->lock);
+	co_io_close(io);
+	/* Their calls return -EBADF as soon as they run. */
+	pthread_mutex_lock(&fds->lock);
+	while (io->kind == CO__FD_IO) {
+		pthread_mutex_unlock(&fds->lock);
+		if (self != NULL)
+			co__worker_yield(self);
+		sched_yield();
+		pthread_mutex_lock(&fds->lock);
+	}
+}
+
+int co_io_open(struct co_loop *loop, int fd, struct co_io **ret_io)
+{
+	struct co_io *io;
+	int rc;
+
+	loop = co__loop_or_current(loop);
+	if (loop == NULL || ret_io == NULL)
+		return -EINVAL;
+	if (fcntl(fd, F_GETFD) < 0)
+		return -EBADF;
+	rc = co__fd_entry(loop, fd, &io);
+	if (rc < 0)
+		return rc;
+	pthread_mutex_lock(&loop->fds.lock);
+	rc = io->kind == CO__FD_FREE ? begin_io(io) : -EEXIST;
+	if (rc == 0) {
+		rc = examine(io);
+		if (rc < 0)
+			co__fd_end(io);
+	}
+	pthread_mutex_unlock(&loop->fds.lock);
+	if (rc == 0)
+		*ret_io = io;
+
+	return rc;
+}
+
+int co__io_adopt(struct co_loop *loop, int fd, struct co_io **ret_io)
+{
+	struct co_io *io;
+	int rc = co__fd_entry(loop, fd, &io);
+
+	if (rc < 0)
+		return rc;
+	pthread_mutex_lock(&loop->fds.lock);
+	if (io->kind == CO__FD_IO)
+		evict(io);
+	rc = io->kind == CO__FD_FREE ? begin_io(io) : -EEXIST;
+	io->is_socket = io->is_stream = 1;
+	pthread_mutex_unlock(&loop->fds.lock);
+	if (rc == 0)
+		*ret_io = io;
+
+	return rc;
+}
+
+int co_io_close(struct co_io *io)
+{
+	AO_t users;
+
+	if (io == NULL)
+		return 0;
+	do {
+		users = AO_load(&io->users);
+		if (users & CO__FD_CLOSED)
+			return -EBADF;
+		/* As a user, so that it isn't finished under our hands. */
+	} while (!AO_compare_and_swap_full(&io->users, users,
+			(users | CO__FD_CLOSED) + CO__FD_USER));
+	co__atomic_fence();	/* CLOSED before the slots: pairs with S3 */
+	co__slot_raise(&io->ready[0], io);
+	co__slot_raise(&io->ready[1], io);
+	co__fd_leave(io, CO__FD_USER);
+
+	return 0;
+}
+
+int co_io_fd(const struct co_io *io)
+{
+	return io != NULL ? io->fd : -EINVAL;
+}
+
+int co_io_shutdown(struct co_io *io, int how)
+{
+	int rc;
+
+	if (io == NULL)
+		return -EINVAL;
+	rc = co__fd_enter(io, CO__FD_USER);
+	if (rc < 0)
+		return rc;
+	if (shutdown(io->fd, how) < 0)
+		rc = -errno;
+	co__fd_leave(io, CO__FD_USER);
+
+	return rc;
+}
+
+/* --- Waiting without a transfer ---------------------------------------------- */
+
+/* What of EVENTS is there now, by asking the system: 0, or a mask. */
+static int ask(int fd, unsigned events)
+{
+	struct pollfd one = { .fd = fd };
+	int found = 0;
+
+	if (events & CO_READABLE)
+		one.events |= POLLIN | POLLRDHUP;
+	if (events & CO_WRITABLE)
+		one.events |= POLLOUT;
+	if (poll(&one, 1, 0) <= 0)
+		return 0;
+	if (one.revents & POLLNVAL)
+		return -EBADF;
+	if (one.revents & (POLLIN | POLLRDHUP | POLLHUP | POLLERR))
+		found |= CO_READABLE;
+	if (one.revents & (POLLOUT | POLLHUP | POLLERR))
+		found |= CO_WRITABLE;
+	found &= (int)events;
+	if (one.revents & (POLLRDHUP | POLLHUP))
+		found |= CO_HANGUP;
+	if (one.revents & POLLERR)
+		found |= CO_ERROR;
+
+	return found;
+}
+
+/* ready -> empty, in the directions of EVENTS: D1 and D2. */
+static void use_up(struct co_io *io, unsigned events)
+{
+	if (events & CO_READABLE)
+		AO_store(&io->ready[0].word, CO__SLOT_EMPTY);
+	if (events & CO_WRITABLE)
+		AO_store(&io->ready[1].word, CO__SLOT_EMPTY);
+	co__atomic_fence();
+}
+
+static int wait_for(struct co_io *io, struct co_task *self, unsigned events)
+{
+	for (;;) {
+		int found, rc;
+
+		use_up(io, events);
+		found = ask(io->fd, events);
+		if (found != 0) {
+			/* Nothing was taken: a read must not park now. */
+			if (events & CO_READABLE)
+				co__slot_raise(&io->ready[0], io);
+			if (events & CO_WRITABLE)
+				co__slot_raise(&io->ready[1], io);
+			return found;
+		}
+		rc = wait_ready(io, self, events, CO__IN_WAIT_FD);
+		if (AO_load(&io->users) & CO__FD_CLOSED)
+			return -EBADF;
+		if (rc < 0)
+			return rc;
+	}
+}
+
+/* The roles of a task that waits for EVENTS, or 0 if they make no sense. */
+static AO_t roles_of(unsigned events)
+{
+	AO_t roles = 0;
+
+	if (events & ~(CO_READABLE | CO_WRITABLE))
+		return 0;
+	if (events & CO_READABLE)
+		roles |= CO__FD_READER;
+	if (events & CO_WRITABLE)
+		roles |= CO__FD_WRITER;
+
+	return roles;
+}
+
+/* Wait as the user of all ROLES. */
+static int wait_as(struct co_io *io, struct co_task *self, unsigned events,
+		AO_t roles)
+{
+	int rc = co__fd_enter(io, roles);
+
+	if (rc < 0)
+		return rc;
+	rc = wait_for(io, self, events);
+	co__fd_leave(io, roles);
+
+	return rc;
+}
+
+int co_io_wait(struct co_io *io, unsigned events)
+{
+	AO_t roles = roles_of(events);
+	struct co_task *self;
+	int rc;
+
+	if (io == NULL || roles == 0)
+		return -EINVAL;
+	rc = co__wait_enter(&self);
+	if (rc < 0)
+		return rc;
+	if (!io->is_polled)
+		return (int)events;
+
+	return wait_as(io, self, events, roles);
+}
+
+/* Begin to use the entry of a descriptor that isn't ours, or join those who do.
+ * *RET_BORROWED: it must be given back.  -EPERM: it is always ready. */
+static int borrow(struct co_io *io, bool *ret_borrowed)
+{
+	int rc = 0;
+
+	pthread_mutex_lock(&io->loop->fds.lock);
+	if (io->kind == CO__FD_FREE) {
+		rc = co__fd_begin(io, CO__FD_BORROWED);
+		io->disowned = 1;
+		io->borrowers = 0;
+	}
+	if (io->kind == CO__FD_WATCHED)
+		rc = -EBUSY;
+	*ret_borrowed = rc == 0 && io->kind == CO__FD_BORROWED;
+	if (*ret_borrowed)
+		io->borrowers++;
+	pthread_mutex_unlock(&io->loop->fds.lock);
+
+	return rc;
+}
+
+static void give_back(struct co_io *io)
+{
+	pthread_mutex_lock(&io->loop->fds.lock);
+	if (--io->borrowers == 0)
+		co__fd_end(io);
+	pthread_mutex_unlock(&io->loop->fds.lock);
+}
+
+int co_wait_fd(int fd, unsigned events)
+{
+	AO_t roles = roles_of(events);
+	struct co_task *self;
+	struct co_io *io;
+	bool borrowed;
+	int rc;
+
+	if (roles == 0)
+		return -EINVAL;
+	rc = co__wait_enter(&self);
+	if (rc < 0)
+		return rc;
+	if (fcntl(fd, F_GETFD) < 0)
+		return -EBADF;
+	rc = co__fd_entry(self->loop, fd, &io);
+	if (rc == 0)
+		rc = borrow(io, &borrowed);
+	if (rc == -EPERM)
+		return (int)events;
+	if (rc < 0)
+		return rc;
+	rc = wait_as(io, self, events, roles);
+	if (borrowed)
+		give_back(io);
+
+	return rc;
+}

@@ -1,0 +1,624 @@
+/* SPDX-License-Identifier: MIT */
+
+/* loop.c - making, running and ending a loop; see loop.h */
+
+
+#include "loop.h"
+
+#include <errno.h>
+#include <sched.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "overflow.h"
+
+#define STACK_CLASS_DEFAULT 18u		/* 256 KiB */
+
+#ifndef HAVE_SECURE_GETENV
+#define secure_getenv getenv
+#endif
+
+/* --- All loops, for the overflow report ---------------------------------- */
+
+static struct co__spin all_loops_lock;
+static AO_t all_loops;		/* atomic: struct co_loop *; lock to change */
+
+/* Runs in a signal handler of a thread that overran a stack. */
+static bool find_overrun(const void *address, char *name,
+		size_t *ret_stack_size)
+{
+	/* Acquire: pairs with enlist. */
+	struct co_loop *loop = (struct co_loop *)AO_load_acquire(&all_loops);
+
+	for (; loop != NULL; loop = loop->next_loop) {
+		struct co_task *task = co__frame_guarded(loop, address);
+
+		if (task == NULL)
+			continue;
+		memcpy(name, task->name, sizeof task->name);
+		*ret_stack_size = (size_t)1 << task->size_class;
+		return true;
+	}
+
+	return false;
+}
+
+static void enlist(struct co_loop *loop)
+{
+	co__spin_acquire(&all_loops_lock);
+	loop->next_loop = (struct co_loop *)AO_load(&all_loops);
+	/* Release: pairs with find_overrun. */
+	AO_store_release(&all_loops, (AO_t)loop);
+	co__spin_release(&all_loops_lock);
+}
+
+static void delist(struct co_loop *loop)
+{
+	struct co_loop *other;
+
+	co__spin_acquire(&all_loops_lock);
+	other = (struct co_loop *)AO_load(&all_loops);
+	if (other == loop) {
+		AO_store(&all_loops, (AO_t)loop->next_loop);
+	} else {
+		while (other->next_loop != loop)
+			other = other->next_loop;
+		other->next_loop = loop->next_loop;
+	}
+	co__spin_release(&all_loops_lock);
+}
+
+/* --- Memory -------------------------------------------------------------- */
+
+static void *default_allocate(void *context, size_t size)
+{
+	(void)context;
+
+	return malloc(size);
+}
+
+static void default_release(void *context, void *memory, size_t size)
+{
+	(void)context;
+	(void)size;
+	free(memory);
+}
+
+void *co__loop_allocate(struct co_loop *loop, size_t size)
+{
+	return loop->allocator.allocate(loop->allocator.context, size);
+}
+
+void co__loop_release(struct co_loop *loop, void *memory, size_t size)
+{
+	if (memory != NULL)
+		loop->allocator.release(loop->allocator.context, memory, size);
+}
+
+/* The workers hold aligned fields, which an allocator need not respect: the
+ * array begins at the first cache line of the block. */
+#define LINE 64u
+
+static size_t workers_size(unsigned threads)
+{
+	return threads * sizeof(struct co__worker) + LINE;
+}
+
+static int allocate_workers(struct co_loop *loop)
+{
+	size_t size = workers_size(loop->threads);
+	char *block = co__loop_allocate(loop, size);
+
+	if (block == NULL)
+		return -ENOMEM;
+	memset(block, 0, size);
+	loop->workers_block = block;
+	loop->workers = (void *)(((uintptr_t)block + LINE - 1)
+			& ~(uintptr_t)(LINE - 1));
+
+	return 0;
+}
+
+/* --- Making -------------------------------------------------------------- */
+
+/* The CPUs that the process may use. */
+static unsigned count_cpus(void)
+{
+	long n = 0;
+#ifdef HAVE_SCHED_GETAFFINITY
+	cpu_set_t set;
+
+	if (sched_getaffinity(0, sizeof set, &set) == 0)
+		n = CPU_COUNT(&set);
+#endif
+	if (n <= 0)
+		n = sysconf(_SC_NPROCESSORS_ONLN);
+
+	return n < 1 ? 1 : n > (long)CO_LOOP_THREADS_MAX ? CO_LOOP_THREADS_MAX
+			: (unsigned)n;
+}
+
+static unsigned default_threads(void)
+{
+	const char *text = secure_getenv("COLOOP_THREADS");
+	unsigned long n;
+	char *end;
+
+	if (text == NULL || *text < '0' || *text > '9')
+		return count_cpus();
+	n = strtoul(text, &end, 10);
+
+	return *end != '\0' || n < 1 || n > CO_LOOP_THREADS_MAX ? count_cpus()
+			: (unsigned)n;
+}
+
+static bool is_valid_options(const struct co_loop_options *options)
+{
+	const struct co_allocator *allocator = options->allocator;
+
+	for (size_t i = 0; i < sizeof options->reserved
+			/ sizeof options->reserved[0]; i++)
+		if (options->reserved[i] != 0)
+			return false;
+	if (allocator != NULL && (allocator->allocate == NULL
+			|| allocator->release == NULL))
+		return false;
+
+	return options->size == sizeof *options
+		&& options->threads <= CO_LOOP_THREADS_MAX
+		&& !(options->flags & ~(CO_LOOP_UNGUARDED_STACKS
+			| CO_LOOP_NO_OVERFLOW_REPORT))
+		&& (options->stack_size == 0
+			|| co__frame_class(options->stack_size) != 0);
+}
+
+/* The backend of OPTIONS, or NULL.  An unknown one in the environment counts
+ * for nothing. */
+static const struct co__os_backend *choose_backend(
+		const struct co_loop_options *options)
+{
+	const struct co__os_backend *os = NULL;
+	const char *name = options->backend;
+
+	if (name != NULL)
+		return co__os_backend(name);
+	name = secure_getenv("COLOOP_BACKEND");
+	if (name != NULL)
+		os = co__os_backend(name);
+
+	return os != NULL ? os : co__os_backend(NULL);
+}
+
+static int init_workers(struct co_loop *loop)
+{
+	int rc = allocate_workers(loop);
+	unsigned i;
+
+	if (rc < 0)
+		return rc;
+	for (i = 0; i < loop->threads && rc == 0; i++)
+		rc = co__worker_init(&loop->workers[i], loop, i);
+	if (rc == 0)
+		return 0;
+	while (--i > 0)
+		co__worker_deinit(&loop->workers[i - 1]);
+	co__loop_release(loop, loop->workers_block,
+			workers_size(loop->threads));
+
+	return rc;
+}
+
+static void deinit_workers(struct co_loop *loop)
+{
+	for (unsigned i = 0; i < loop->threads; i++)
+		co__worker_deinit(&loop->workers[i]);
+	co__loop_release(loop, loop->workers_block,
+			workers_size(loop->threads));
+}
+
+/* What LOOP is by OPTIONS; nothing that can fail. */
+static void init_fields(struct co_loop *loop,
+		const struct co_loop_options *options,
+		const struct co_allocator *allocator)
+{
+	memset(loop, 0, sizeof *loop);
+	loop->magic = CO__LOOP_MAGIC;
+	loop->allocator = *allocator;
+	loop->threads = options->threads != 0 ? options->threads
+			: default_threads();
+	loop->flags = options->flags;
+	loop->stack_class = options->stack_size == 0 ? STACK_CLASS_DEFAULT
+			: co__frame_class(options->stack_size);
+	co_queue_init(&loop->inject.queue);
+	co__idle_init(&loop->idle);
+	co__frames_init(loop);
+}
+
+/* What LOOP needs of the system.  Negative errno values. */
+static int init_parts(struct co_loop *loop)
+{
+	int rc = init_workers(loop);
+
+	if (rc < 0)
+		return rc;
+	rc = co__fds_init(loop);
+	if (rc < 0)
+		goto deinit_workers;
+	rc = loop->os->create(&loop->poller);
+	if (rc < 0)
+		goto destroy_fds;
+
+	return 0;
+
+destroy_fds:
+	co__fds_destroy(loop);
+deinit_workers:
+	deinit_workers(loop);
+
+	return rc;
+}
+
+static int create(const struct co_loop_options *options,
+		struct co_loop **ret_loop)
+{
+	static const struct co_allocator by_malloc = { default_allocate,
+		default_release, NULL };
+	const struct co_allocator *allocator = options->allocator != NULL
+			? options->allocator : &by_malloc;
+	const struct co__os_backend *os = choose_backend(options);
+	struct co_loop *loop;
+	int rc;
+
+	if (os == NULL)
+		return -EINVAL;
+	loop = allocator->allocate(allocator->context, sizeof *loop);
+	if (loop == NULL)
+		return -ENOMEM;
+	init_fields(loop, options, allocator);
+	loop->os = os;
+	rc = init_parts(loop);
+	if (rc < 0) {
+		co__frames_destroy(loop);
+		allocator->release(allocator->context, loop, sizeof *loop);
+		return rc;
+	}
+	enlist(loop);
+	*ret_loop = loop;
+
+	return 0;
+}
+
+int co_loop_create(const struct co_loop_options *options,
+		struct co_loop **ret_loop)
+{
+	static const struct co_loop_options none = CO_LOOP_OPTIONS_INIT;
+
+	if (options == NULL)
+		options = &none;
+	if (ret_loop == NULL || !is_valid_options(options))
+		return -EINVAL;
+
+	return create(options, ret_loop);
+}
+
+int co_loop_create_single_threaded(struct co_loop **ret_loop)
+{
+	struct co_loop_options options = CO_LOOP_OPTIONS_INIT;
+
+	options.threads = 1;
+
+	return co_loop_create(&options, ret_loop);
+}
+
+int co_loop_create_multi_threaded(struct co_loop **ret_loop)
+{
+	return co_loop_create(NULL, ret_loop);
+}
+
+int co_loop_destroy(struct co_loop *loop)
+{
+	struct co_allocator allocator;
+
+	if (loop == NULL)
+		return 0;
+	if (!co__loop_is_valid(loop))
+		return -EINVAL;
+	if (AO_load(&loop->running))
+		return -EBUSY;
+	delist(loop);
+	co__fds_destroy(loop);
+	loop->os->destroy(loop->poller);
+	co__frames_destroy(loop);
+	deinit_workers(loop);
+	loop->magic = 0;
+	allocator = loop->allocator;
+	allocator.release(allocator.context, loop, sizeof *loop);
+
+	return 0;
+}
+
+/* --- Running ------------------------------------------------------------- */
+
+/* Give this thread what a worker's thread needs, and run it. */
+static void run_worker(struct co__worker *worker)
+{
+	bool reports = !(worker->loop->flags & CO_LOOP_NO_OVERFLOW_REPORT);
+	void *altstack = NULL;
+
+	reports = reports && co__overflow_thread_begin(&altstack) == 0;
+	co__worker_run(worker);
+	if (reports)
+		co__overflow_thread_end(altstack);
+}
+
+/* Wait at the gate until all threads are there: see start_threads. */
+static void *thread_main(void *arg)
+{
+	struct co__worker *worker = arg;
+
+	while (sem_wait(&worker->sleep) < 0 && errno == EINTR)
+		;
+	run_worker(worker);
+
+	return NULL;
+}
+
+/* Start the threads of all workers but the first.  Signals are for the
+ * program's threads, but for those that tell of a fault. */
+static int start_threads(struct co_loop *loop)
+{
+	sigset_t all, before;
+	unsigned i;
+	int rc = 0;
+
+	sigfillset(&all);
+	sigdelset(&all, SIGSEGV);
+	sigdelset(&all, SIGBUS);
+	sigdelset(&all, SIGFPE);
+	sigdelset(&all, SIGILL);
+	sigdelset(&all, SIGTRAP);
+	pthread_sigmask(SIG_SETMASK, &all, &before);
+	for (i = 1; i < loop->threads && rc == 0; i++)
+		rc = -pthread_create(&loop->workers[i].thread, NULL,
+				thread_main, &loop->workers[i]);
+	pthread_sigmask(SIG_SETMASK, &before, NULL);
+	/* Number i - 1 could not be started: then the others go home, and
+	 * nothing was run. */
+	if (rc < 0) {
+		AO_store(&loop->stop, CO__STOP_DONE);
+		i--;
+	}
+	for (unsigned started = 1; started < i; started++)
+		sem_post(&loop->workers[started].sleep);
+	for (unsigned started = 1; rc < 0 && started < i; started++)
+		pthread_join(loop->workers[started].thread, NULL);
+
+	return rc;
+}
+
+static void join_threads(struct co_loop *loop)
+{
+	for (unsigned i = 1; i < loop->threads; i++)
+		pthread_join(loop->workers[i].thread, NULL);
+}
+
+/* Run on as many threads as the loop has.  The first worker's is ours. */
+static int run_threads(struct co_loop *loop)
+{
+	int rc = 0;
+
+	if (loop->threads > 1)
+		rc = co__monitor_start(loop);
+	if (rc < 0)
+		return rc;
+	rc = start_threads(loop);
+	if (rc == 0) {
+		run_worker(&loop->workers[0]);
+		join_threads(loop);
+	}
+	if (loop->threads > 1)
+		co__monitor_stop(loop);
+
+	return rc;
+}
+
+static int run(struct co_loop *loop)
+{
+	int rc = 0;
+
+	if (!(loop->flags & CO_LOOP_NO_OVERFLOW_REPORT)) {
+		co__overflow_set_finder(find_overrun);
+		co__overflow_install();
+	}
+	if (AO_load(&loop->stop) == 0)
+		rc = run_threads(loop);
+	if (rc == 0 && AO_load(&loop->stop) == CO__STOP_STUCK)
+		rc = -EDEADLK;
+	AO_store(&loop->stop, 0);
+
+	return rc;
+}
+
+int co_loop_run(struct co_loop *loop)
+{
+	int rc;
+
+	if (!co__loop_is_valid(loop))
+		return -EINVAL;
+	if (co__worker_here != NULL)
+		return -EPERM;
+	/* Acquire: what the last run left; pairs with the store below. */
+	if (!AO_compare_and_swap_acquire(&loop->running, 0, 1))
+		return -EBUSY;
+	rc = run(loop);
+	AO_store_release(&loop->running, 0);	/* as above */
+
+	return rc;
+}
+
+void co__loop_end(struct co_loop *loop, AO_t reason)
+{
+	/* Release: pairs with the acquire load of worker.c.  The first reason
+	 * counts. */
+	AO_compare_and_swap_release(&loop->stop, 0, reason);
+	co__atomic_fence();		/* pairs with I2 */
+	co__idle_wake_all(loop);
+}
+
+int co_loop_stop(struct co_loop *loop)
+{
+	if (!co__loop_is_valid(loop))
+		return -EINVAL;
+	co__loop_end(loop, CO__STOP_DONE);
+
+	return 0;
+}
+
+size_t co__loop_tasks(struct co_loop *loop)
+{
+	size_t tasks = AO_load(&loop->spawned_outside);
+
+	for (unsigned i = 0; i < loop->threads; i++)
+		tasks += AO_load(&loop->workers[i].spawned)
+				- AO_load(&loop->workers[i].ended);
+
+	return tasks;
+}
+
+/* Whether a descriptor or a timer may wake a task. */
+static bool outside_can_wake(struct co_loop *loop)
+{
+	size_t fd_waits = 0;
+
+	for (unsigned i = 0; i < loop->threads; i++)
+		fd_waits += AO_load(&loop->workers[i].fd_waits);
+	if (fd_waits != 0)
+		return true;
+	for (unsigned i = 0; i < loop->threads; i++)
+		if (co__wheel_is_waited_for(&loop->workers[i].wheel))
+			return true;
+
+	return false;
+}
+
+void co__loop_quiesce(struct co_loop *loop)
+{
+	/* Acquire: counters of all workers; pairs with their unlocking. */
+	if (AO_load_acquire(&loop->idle.count) != loop->threads
+			|| AO_load(&loop->refs) != 0
+			|| AO_load(&loop->watches) != 0
+			|| co__loop_has_work(loop))
+		return;
+	if (co__loop_tasks(loop) == 0)
+		co__loop_end(loop, CO__STOP_DONE);
+	else if (!outside_can_wake(loop))
+		co__loop_end(loop, CO__STOP_STUCK);
+}
+
+void co__loop_deliver(struct co__worker *worker, int count)
+{
+	AO_store(&worker->events, AO_load(&worker->events) + (AO_t)count);
+	for (int i = 0; i < count; i++) {
+		const struct co__poll_event *event = &worker->polled[i];
+		struct co_io *io = co__fd_of_key(worker->loop, event->key);
+
+		if (io == NULL)
+			continue;
+		if (event->events & (CO_HANGUP | CO_ERROR))
+			AO_store(&io->hung_up, 1);
+		if (AO_load(&io->node) != 0)
+			co__watch_tell(io, event->events);
+		if (event->events & CO_READABLE)
+			co__slot_raise(&io->ready[0], io);
+		if (event->events & CO_WRITABLE)
+			co__slot_raise(&io->ready[1], io);
+	}
+}
+
+/* --- The rest ------------------------------------------------------------ */
+
+struct co_loop *co_loop_current(void)
+{
+	return co__worker_here != NULL ? co__worker_here->loop : NULL;
+}
+
+struct co_loop *co__loop_or_current(struct co_loop *loop)
+{
+	if (loop == NULL)
+		return co_loop_current();
+
+	return co__loop_is_valid(loop) ? loop : NULL;
+}
+
+int co_loop_ref(struct co_loop *loop)
+{
+	if (!co__loop_is_valid(loop))
+		return -EINVAL;
+	AO_fetch_and_add1_full(&loop->refs);
+
+	return 0;
+}
+
+int co_loop_unref(struct co_loop *loop)
+{
+	AO_t refs;
+
+	if (!co__loop_is_valid(loop))
+		return -EINVAL;
+	do {
+		refs = AO_load(&loop->refs);
+		if (refs == 0)
+			return -EINVAL;
+		/* Full: what the thread did comes before the end of the loop. */
+	} while (!AO_compare_and_swap_full(&loop->refs, refs, refs - 1));
+	if (refs == 1)
+		co__idle_notify(loop);	/* somebody must see that it may end */
+
+	return 0;
+}
+
+int co_loop_threads(struct co_loop *loop)
+{
+	return co__loop_is_valid(loop) ? (int)loop->threads : -EINVAL;
+}
+
+const char *co_loop_backend(struct co_loop *loop)
+{
+	return co__loop_is_valid(loop) ? loop->os->name : NULL;
+}
+
+int co_loop_on_next_tick(struct co_loop *loop, struct co_tick *tick)
+{
+	if (!co__loop_is_valid(loop) || tick == NULL || tick->run == NULL)
+		return -EINVAL;
+	co__inject_put(&loop->inject, tick);
+	/* From here on TICK is the loop's, and may be gone. */
+	co__idle_notify(loop);
+
+	return 0;
+}
+
+int co_run(co_task_fn *fn, void *arg)
+{
+	struct co_loop *loop;
+	struct co_task *task;
+	int rc, result = 0;
+
+	if (fn == NULL)
+		return -EINVAL;
+	if (co__worker_here != NULL)
+		return -EPERM;
+	rc = co_loop_create(NULL, &loop);
+	if (rc < 0)
+		return rc;
+	rc = co_spawn(loop, fn, arg, &task);
+	if (rc == 0)
+		rc = co_loop_run(loop);
+	if (rc == 0)
+		rc = co_join(task, &result);
+	co_loop_destroy(loop);
+
+	return rc < 0 ? rc : result;
+}

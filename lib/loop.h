@@ -1,0 +1,80 @@
+/* SPDX-License-Identifier: MIT */
+#ifndef COLOOP_LIB_LOOP_H
+#define COLOOP_LIB_LOOP_H
+
+/*
+ * loop.h - what the workers of one loop share
+ */
+
+#include <coloop/loop.h>
+
+#include "fd.h"
+#include "frame.h"
+#include "idle.h"
+#include "inject.h"
+#include "monitor.h"
+#include "os/os.h"
+#include "worker.h"
+
+struct co_loop {
+	size_t magic;			/* constant: CO__LOOP_MAGIC */
+	unsigned threads;		/* constant */
+	unsigned flags;			/* constant */
+	unsigned stack_class;		/* constant: of tasks by default */
+	const struct co__os_backend *os;	/* constant */
+	struct co__poller *poller;	/* constant */
+	struct co_allocator allocator;	/* constant */
+	struct co_loop *next_loop;	/* lock: of all loops, in loop.c */
+	struct co__worker *workers;	/* constant; an array */
+	void *workers_block;		/* constant: its memory */
+	AO_t pinned_outside;		/* atomic: deals pinned tasks out */
+
+	AO_t running;			/* atomic: 1 during co_loop_run */
+	AO_t stop;			/* atomic: not 0: workers return */
+	AO_t refs;			/* atomic: co_loop_ref */
+	AO_t watches;			/* atomic: watched descriptors */
+	AO_t polled;			/* atomic: descriptors in the poller */
+	AO_t spawned_outside;		/* atomic: tasks, by other threads */
+
+	struct co__inject inject __attribute__((aligned(64)));
+	struct co__idle idle __attribute__((aligned(64)));
+	struct co__frames frames __attribute__((aligned(64)));
+	struct co__fds fds;
+
+	struct co__monitor monitor;
+};
+
+#define CO__LOOP_MAGIC ((size_t)0x636f6c70)	/* "colp" */
+
+/* LOOP is a loop, as far as can be seen. */
+static inline bool co__loop_is_valid(const struct co_loop *loop)
+{
+	return loop != NULL && loop->magic == CO__LOOP_MAGIC;
+}
+
+/* LOOP, or that of the calling task if it is NULL; NULL if there is none. */
+struct co_loop *co__loop_or_current(struct co_loop *loop);
+
+void *co__loop_allocate(struct co_loop *loop, size_t size);
+void co__loop_release(struct co_loop *loop, void *memory, size_t size);
+
+/* Why the workers return. */
+#define CO__STOP_DONE ((AO_t)1)		/* no task is left, or co_loop_stop */
+#define CO__STOP_STUCK ((AO_t)2)	/* tasks are left that nothing wakes */
+
+/* Make the workers return. */
+void co__loop_end(struct co_loop *loop, AO_t reason);
+
+/* Whether there is something to run for any worker. */
+bool co__loop_has_work(struct co_loop *loop);
+
+/* The number of tasks that have not ended; exact when nothing runs. */
+size_t co__loop_tasks(struct co_loop *loop);
+
+/* All workers are idle: end the loop if nothing can wake it. */
+void co__loop_quiesce(struct co_loop *loop);
+
+/* Events that the poller gave to WORKER. */
+void co__loop_deliver(struct co__worker *worker, int count);
+
+#endif

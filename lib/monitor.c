@@ -1,0 +1,176 @@
+/* SPDX-License-Identifier: MIT */
+
+/* monitor.c - see monitor.h */
+
+#include "monitor.h"
+
+#include <signal.h>
+#include <time.h>
+
+#include "loop.h"
+
+#define PERIOD_MIN (250 * CO_MICROSECOND)
+#define PERIOD_MAX (10 * CO_MILLISECOND)
+#define LATE (2 * CO_MILLISECOND)	/* a timer that nobody looks after */
+#define QUIET 20			/* looks, before it sleeps for good */
+
+/* Whether WORKER has not switched since the last look, with work at hand. */
+static bool is_stuck(struct co__worker *worker)
+{
+	AO_t switches = AO_load(&worker->switches);
+	bool stuck = switches == AO_load(&worker->seen_at)
+		&& (AO_load(&worker->next) != 0
+			|| co__runq_length(&worker->queue) != 0);
+
+	AO_store(&worker->seen_at, switches);
+	if (stuck)
+		AO_store(&worker->stuck_at, switches);
+
+	return stuck;
+}
+
+static size_t count_polls(struct co_loop *loop)
+{
+	size_t polls = 0;
+
+	for (unsigned i = 0; i < loop->threads; i++)
+		polls += AO_load(&loop->workers[i].polls);
+
+	return polls;
+}
+
+/* Whether nobody sleeps in the poller, and nobody asked it since last time. */
+static bool is_unpolled(struct co_loop *loop)
+{
+	size_t polls = count_polls(loop);
+	bool same = polls == loop->monitor.polls;
+
+	loop->monitor.polls = polls;
+
+	return same && AO_load(&loop->polled) != 0
+			&& AO_load(&loop->idle.polling) == 0;
+}
+
+/* Whether an idle worker is needed. */
+static bool look(struct co_loop *loop)
+{
+	bool needed = is_unpolled(loop);
+	co_time late = co_now() - LATE;
+
+	for (unsigned i = 0; i < loop->threads; i++) {
+		struct co__worker *worker = &loop->workers[i];
+
+		needed |= is_stuck(worker);
+		needed |= co__wheel_next(&worker->wheel) < late;
+	}
+
+	return needed;
+}
+
+/* Wait for DURATION, or for ever if it is negative, or until a change. */
+static void wait_for_change(struct co__monitor *monitor, co_time duration)
+{
+	co_time until = co_after(duration);
+	struct timespec when = { (time_t)(until / CO_SECOND),
+		(long)(until % CO_SECOND) };
+
+	pthread_mutex_lock(&monitor->lock);
+	if (!monitor->quit && duration >= 0)
+		pthread_cond_timedwait(&monitor->change, &monitor->lock, &when);
+	while (!monitor->quit && duration < 0 && AO_load(&monitor->asleep))
+		pthread_cond_wait(&monitor->change, &monitor->lock);
+	pthread_mutex_unlock(&monitor->lock);
+}
+
+static bool all_idle(struct co_loop *loop)
+{
+	return AO_load(&loop->idle.count) == loop->threads;
+}
+
+/* Sleep until a worker wakes. */
+static void sleep_long(struct co_loop *loop)
+{
+	AO_store(&loop->monitor.asleep, 1);
+	co__atomic_fence();		/* pairs with co__monitor_rouse */
+	if (all_idle(loop))
+		wait_for_change(&loop->monitor, -1);
+	AO_store(&loop->monitor.asleep, 0);
+}
+
+static void *monitor_main(void *arg)
+{
+	struct co_loop *loop = arg;
+	co_time period = PERIOD_MIN;
+	unsigned quiet = 0;
+
+	/* The workers end the loop, and stop the monitor after that. */
+	while (!AO_load(&loop->stop)) {
+		if (!all_idle(loop))
+			quiet = 0;
+		else if (++quiet > QUIET)
+			sleep_long(loop);
+		wait_for_change(&loop->monitor, period);
+		if (look(loop) && AO_load(&loop->idle.count) != 0) {
+			co__idle_wake_one(loop);
+			period = PERIOD_MIN;
+		} else if (period < PERIOD_MAX) {
+			period *= 2;
+		}
+	}
+
+	return NULL;
+}
+
+void co__monitor_rouse(struct co_loop *loop)
+{
+	struct co__monitor *monitor = &loop->monitor;
+
+	/* The worker left the list of the idle: store before load. */
+	co__atomic_fence();		/* pairs with sleep_long */
+	if (AO_load(&monitor->asleep) == 0)
+		return;
+	pthread_mutex_lock(&monitor->lock);
+	AO_store(&monitor->asleep, 0);
+	pthread_cond_signal(&monitor->change);
+	pthread_mutex_unlock(&monitor->lock);
+}
+
+int co__monitor_start(struct co_loop *loop)
+{
+	struct co__monitor *monitor = &loop->monitor;
+	pthread_condattr_t attr;
+	sigset_t all, before;
+	int rc;
+
+	monitor->quit = false;
+	monitor->asleep = 0;
+	pthread_mutex_init(&monitor->lock, NULL);
+	pthread_condattr_init(&attr);
+	pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
+	pthread_cond_init(&monitor->change, &attr);
+	pthread_condattr_destroy(&attr);
+	/* Signals are for the program's threads. */
+	sigfillset(&all);
+	pthread_sigmask(SIG_SETMASK, &all, &before);
+	rc = pthread_create(&monitor->thread, NULL, monitor_main, loop);
+	pthread_sigmask(SIG_SETMASK, &before, NULL);
+	if (rc != 0) {
+		pthread_cond_destroy(&monitor->change);
+		pthread_mutex_destroy(&monitor->lock);
+	}
+
+	return -rc;
+}
+
+void co__monitor_stop(struct co_loop *loop)
+{
+	struct co__monitor *monitor = &loop->monitor;
+
+	pthread_mutex_lock(&monitor->lock);
+	monitor->quit = true;
+	pthread_cond_signal(&monitor->change);
+	pthread_mutex_unlock(&monitor->lock);
+	pthread_join(monitor->thread, NULL);
+	pthread_cond_destroy(&monitor->change);
+	pthread_mutex_destroy(&monitor->lock);
+}

@@ -1,0 +1,104 @@
+/* SPDX-License-Identifier: MIT */
+
+/*
+ * slot.c - see slot.h
+ *
+ * Ordering    The waiter (its hook)          Who raises
+ *               S1 slot: empty -> task         R1 slot: task -> ready
+ *               S2 arm the wait                R2 fence
+ *               S3 fence                       R3 claim the wait, if it is
+ *               S4 look at the slot again         armed on this object
+ *
+ *             If R3 comes too early and finds the wait not armed, the fences
+ *             let S4 see that the slot is no longer the task's, and the hook
+ *             claims the wait itself.  If both try, the claim decides.
+ *
+ *             R3 may meet a later wait of the same task on the same object,
+ *             since the raiser read the slot a while ago.  Then the task looks
+ *             again for nothing; it waits in a loop.  It can't meet a wait on
+ *             something else.
+ */
+
+#include "slot.h"
+
+#include "wait.h"
+#include "worker.h"
+
+struct request {
+	struct co__slot *const *slots;
+	int count;
+};
+
+void co__slot_raise(struct co__slot *slot, const void *object)
+{
+	AO_t was = AO_load(&slot->word), seen;
+
+	for (;;) {
+		if (was == CO__SLOT_READY)
+			return;
+		/* R1, release: what the raiser did before is seen by the owner
+		 * who finds the slot ready; pairs with the acquire loads of
+		 * io.c and task.c. */
+		seen = AO_fetch_compare_and_swap_full(&slot->word, was,
+				CO__SLOT_READY);
+		if (seen == was)
+			break;
+		was = seen;
+	}
+	if (was == CO__SLOT_EMPTY)
+		return;
+	co__atomic_fence();		/* R2: pairs with S3 */
+	if (co__wait_claim_on((struct co_task *)was, object))	/* R3 */
+		co__ready((struct co_task *)was);
+}
+
+/* empty -> task (the hook of SELF).  False: some slot is ready. */
+static bool publish(struct co_task *self, struct co__slot *const *slots,
+		int count)
+{
+	for (int i = 0; i < count; i++)
+		/* S1, release: pairs with R1, which reads the task. */
+		if (!AO_compare_and_swap_release(&slots[i]->word,
+				CO__SLOT_EMPTY, (AO_t)self))
+			return false;
+
+	return true;
+}
+
+static void wait_in_slots(struct co__worker *worker, struct co_task *self,
+		void *arg)
+{
+	/* Copied: once armed, the task may return, and its stack is gone. */
+	const struct request *request = arg;
+	int count = request->count;
+	struct co__slot *first = request->slots[0];
+	struct co__slot *second = request->slots[count - 1];
+	AO_t ticket = co__wait_ticket(self);
+
+	if (!publish(self, request->slots, count)) {
+		co__ready(self);
+		return;
+	}
+	if (!co__wait_arm_or_ready(worker, self))	/* S2 */
+		return;
+	co__atomic_fence();		/* S3: pairs with R2 */
+	if ((AO_load(&first->word) != (AO_t)self		/* S4 */
+			|| AO_load(&second->word) != (AO_t)self)
+			&& co__wait_claim(self, ticket, 0))
+		co__ready(self);
+}
+
+int co__slot_wait(struct co_task *self, int kind, const void *object,
+		struct co__slot *const *slots, int count)
+{
+	struct request request = { slots, count };
+	int rc = co__park(self, (enum co__wait_kind)kind, object,
+			wait_in_slots, &request);
+
+	/* task -> empty.  Where it fails, the slot is ready, and stays so. */
+	for (int i = 0; i < count; i++)
+		AO_compare_and_swap(&slots[i]->word, (AO_t)self,
+				CO__SLOT_EMPTY);
+
+	return rc;
+}

@@ -1,0 +1,41 @@
+/* SPDX-License-Identifier: MIT */
+#ifndef COLOOP_LIB_SLOT_H
+#define COLOOP_LIB_SLOT_H
+
+/*
+ * slot.h - a place where one task waits for something that stays true
+ *
+ * One word: empty, ready, or the task that waits.  It serves one direction of
+ * a file descriptor (ready: perhaps readable) and the end of a task.
+ *
+ *	empty -> task	the waiter, when it has left its stack
+ *	task  -> empty	the waiter, when its wait ended otherwise
+ *	any   -> ready	who raises it
+ *	ready -> empty	the owner of the slot, when it uses the readiness up
+ *
+ * The waiter may be woken without the slot being ready (see co__slot_raise):
+ * it looks again, in a loop.
+ */
+
+#include "atomic.h"
+
+struct co_task;
+
+#define CO__SLOT_EMPTY ((AO_t)0)
+#define CO__SLOT_READY ((AO_t)1)
+
+struct co__slot {
+	AO_t word;		/* atomic: empty, ready, or struct co_task * */
+};
+
+/* any -> ready (any thread).  Wakes the task that waits in it on OBJECT. */
+void co__slot_raise(struct co__slot *slot, const void *object);
+
+/* Let the calling task SELF wait on OBJECT, as KIND, until one of the COUNT (1
+ * or 2) slots is raised, or until it is cancelled or its deadline passes.  The
+ * slots belong to OBJECT, and their memory stays what it is.  0 (look again),
+ * -ECANCELED or -ETIMEDOUT. */
+int co__slot_wait(struct co_task *self, int kind, const void *object,
+		struct co__slot *const *slots, int count);
+
+#endif

@@ -1,0 +1,52 @@
+/* SPDX-License-Identifier: MIT */
+
+/* strand.c - see strand.h */
+
+#include "strand.h"
+
+#include <sched.h>
+
+#include "wait.h"
+#include "worker.h"
+
+enum { SPINS = 100 };
+
+void co__strand_wait(struct co__strand *strand)
+{
+	struct co_task *self = co_self();
+
+	for (int i = 0; i < SPINS; i++) {
+		if (AO_load(&strand->spin.word) == 0)
+			return;
+		co__atomic_pause();
+	}
+	if (self == NULL) {
+		co__spin_wait(&strand->spin);
+		return;
+	}
+	co__worker_yield(self);
+	if (AO_load(&strand->spin.word) != 0)
+		sched_yield();
+}
+
+/* Once the strand is free the task may return, and its stack, where ARG isn't,
+ * be gone. */
+static void arm_and_release(struct co__worker *worker, struct co_task *self,
+		void *arg)
+{
+	struct co__strand *strand = arg;
+	int rc = co__wait_arm(worker, self, 0);
+
+	co__strand_release(strand);
+	if (co__unlikely(rc < 0)) {
+		self->outcome = rc;
+		co__ready(self);
+	}
+}
+
+int co__strand_park(struct co__strand *strand, struct co_task *self, int kind,
+		const void *object)
+{
+	return co__park(self, (enum co__wait_kind)kind, object,
+			arm_and_release, strand);
+}

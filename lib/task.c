@@ -1,0 +1,417 @@
+/* SPDX-License-Identifier: MIT */
+
+/*
+ * task.c - the life of a task
+ *
+ * States      `joined' is a slot (slot.h) with two more values:
+ *
+ *               empty     the task has not ended
+ *               a task    that one joins it
+ *               ready     it has ended; its result waits to be taken
+ *               detached  nobody will take it: the task releases itself
+ *               released  the control block is free
+ *
+ *               empty    -> detached   co_detach
+ *               empty    -> ready      the end, by the hook, on another stack
+ *               a task   -> ready      the same; the joiner is woken
+ *               ready    -> released   who joins, or co_detach
+ *               detached -> released   the end
+ *
+ * Ownership   Who makes the slot `released' gives the frame back.  The ending
+ *             task's hook touches nothing of it after it raised the slot.
+ */
+
+#include <coloop/task.h>
+
+#include <errno.h>
+#include <string.h>
+
+#include "loop.h"
+#include "worker.h"
+
+#define DETACHED CO__TASK_DETACHED
+#define RELEASED CO__TASK_RELEASED
+
+/* --- The end ------------------------------------------------------------ */
+
+/* Give back the frame of TASK, which has ended. */
+static void release(struct co_task *task)
+{
+	struct co__worker *worker = co__worker_here;
+	struct co_loop *loop = task->loop;
+	bool ours = worker != NULL && worker->loop == loop;
+
+	AO_store(&task->joined.word, RELEASED);
+	co__frame_put(loop, ours ? &worker->frames : NULL, task);
+}
+
+/* The hook of a task that has left its stack for good. */
+static void finish(struct co__worker *worker, struct co_task *self, void *arg)
+{
+	(void)arg;
+	co__checked_end(&self->checked);
+	AO_store(&self->in_use, 0);
+	AO_store(&worker->ended, AO_load(&worker->ended) + 1);
+	/* Acquire: pairs with co_detach. */
+	if (AO_load_acquire(&self->joined.word) != DETACHED
+			&& AO_compare_and_swap_release(&self->joined.word,
+			CO__SLOT_EMPTY, CO__SLOT_READY))
+		return;
+	if (AO_load(&self->joined.word) == DETACHED)
+		release(self);
+	else
+		co__slot_raise(&self->joined, self);
+	/* From here on SELF may be another task. */
+}
+
+void co__task_run(struct co_task *self)
+{
+	self->result = self->fn(self->arg);
+	co__timer_cancel(self);
+	co__worker_leave(self, finish);
+}
+
+/* --- The beginning ------------------------------------------------------ */
+
+static void set_name(struct co_task *task, const char *name)
+{
+	size_t length = name != NULL ? strnlen(name, CO_TASK_NAME_MAX) : 0;
+
+	if (length > 0)
+		memcpy(task->name, name, length);
+	task->name[length] = '\0';
+}
+
+/* The size class that ATTR asks for, or 0. */
+static unsigned stack_class(const struct co_loop *loop,
+		const struct co_task_attr *attr)
+{
+	if (attr == NULL || attr->stack_size == 0)
+		return loop->stack_class;
+
+	return co__frame_class(attr->stack_size);
+}
+
+static bool is_valid_attr(const struct co_task_attr *attr)
+{
+	if (attr == NULL)
+		return true;
+	for (size_t i = 0; i < sizeof attr->reserved
+			/ sizeof attr->reserved[0]; i++)
+		if (attr->reserved[i] != 0)
+			return false;
+
+	return attr->size == sizeof *attr;
+}
+
+/* The worker that a pinned task spawned here belongs to. */
+static struct co__worker *choose_home(struct co_loop *loop,
+		struct co__worker *worker)
+{
+	if (worker != NULL)
+		return worker;
+
+	return &loop->workers[AO_fetch_and_add1(&loop->pinned_outside)
+			% loop->threads];
+}
+
+/* All that a new task is, but for its function and its name. */
+static void init_task(struct co_task *task, struct co_loop *loop)
+{
+	task->context.saved = NULL;
+	task->worker = NULL;
+	task->deadline = CO_NEVER;
+	task->timer_when = CO_NEVER;
+	task->scope = NULL;
+	task->home = NULL;
+	task->masked = 0;
+	task->tick.run = NULL;
+	task->loop = loop;
+	task->result = 0;
+	task->name[0] = '\0';
+	/* A new epoch, and no news from the last task: its handle may still be
+	 * in somebody's hands. */
+	AO_store(&task->wait, co__wait_epoch(AO_load(&task->wait))
+			+ CO__WAIT_EPOCH);
+	AO_store(&task->kind, CO__IN_NOTHING);
+	AO_store(&task->in_use, 1);
+}
+
+static void count_spawn(struct co_loop *loop, struct co__worker *worker)
+{
+	if (worker != NULL)
+		AO_store(&worker->spawned, AO_load(&worker->spawned) + 1);
+	else
+		AO_fetch_and_add1(&loop->spawned_outside);
+}
+
+static int spawn(struct co_loop *loop, const struct co_task_attr *attr,
+		co_task_fn *fn, void *arg, struct co_task **ret_task)
+{
+	struct co__worker *worker = co__worker_here;
+	unsigned size_class = stack_class(loop, attr);
+	struct co_task *task;
+	int rc;
+
+	if (size_class == 0)
+		return -EINVAL;
+	if (worker != NULL && worker->loop != loop)
+		worker = NULL;
+	rc = co__frame_get(loop, worker != NULL ? &worker->frames : NULL,
+			size_class, &task);
+	if (co__unlikely(rc < 0))
+		return rc;
+	init_task(task, loop);
+	task->fn = fn;
+	task->arg = arg;
+	AO_store(&task->joined.word, ret_task != NULL ? CO__SLOT_EMPTY
+			: DETACHED);
+	if (attr != NULL) {
+		set_name(task, attr->name);
+		if (attr->pinned)
+			task->home = choose_home(loop, worker);
+	}
+	if (ret_task != NULL)
+		*ret_task = task;
+	count_spawn(loop, worker);
+	co__ready_new(task);
+
+	return 0;
+}
+
+int co_spawn(struct co_loop *loop, co_task_fn *fn, void *arg,
+		struct co_task **ret_task)
+{
+	return co_spawn_with(loop, NULL, fn, arg, ret_task);
+}
+
+int co_spawn_with(struct co_loop *loop, const struct co_task_attr *attr,
+		co_task_fn *fn, void *arg, struct co_task **ret_task)
+{
+	loop = co__loop_or_current(loop);
+	if (loop == NULL || fn == NULL || !is_valid_attr(attr))
+		return -EINVAL;
+
+	return spawn(loop, attr, fn, arg, ret_task);
+}
+
+/* --- Joining ------------------------------------------------------------ */
+
+/* Take the result of TASK, which has ended. */
+static int take_result(struct co_task *task, int *ret_result)
+{
+	int result = task->result;
+
+	/* Two who join at once, which they must not, are told apart. */
+	if (!AO_compare_and_swap(&task->joined.word, CO__SLOT_READY, RELEASED))
+		return -EINVAL;
+	release(task);
+	if (ret_result != NULL)
+		*ret_result = result;
+
+	return 0;
+}
+
+/* 0 if TASK may be joined by the caller and has not ended, 1 if it has ended,
+ * or why it can't be joined. */
+static int join_state(struct co_task *task)
+{
+	/* Acquire: the result; pairs with finish and co__slot_raise. */
+	AO_t joined = AO_load_acquire(&task->joined.word);
+
+	if (joined == CO__SLOT_EMPTY)
+		return 0;
+	if (joined == CO__SLOT_READY)
+		return 1;
+	if (joined == DETACHED || joined == RELEASED)
+		return -EINVAL;
+
+	return -EBUSY;
+}
+
+static int wait_for_end(struct co_task *self, struct co_task *task)
+{
+	struct co__slot *slot = &task->joined;
+	int rc;
+
+	while ((rc = join_state(task)) == 0) {
+		rc = co__wait_prepare(self);
+		if (rc == 0)
+			rc = co__slot_wait(self, CO__IN_JOIN, task, &slot, 1);
+		if (rc < 0)
+			break;
+	}
+
+	return rc;
+}
+
+int co_join(struct co_task *task, int *ret_result)
+{
+	struct co_task *self = co_self();
+	int rc;
+
+	if (task == NULL)
+		return -EINVAL;
+	if (task == self)
+		return -EDEADLK;
+	rc = join_state(task);
+	if (rc < 0)
+		return rc;
+	if (rc == 0 || self != NULL) {
+		int entered = co__wait_enter(&self);
+
+		if (entered < 0)
+			return entered;
+	}
+	if (rc == 0)
+		rc = wait_for_end(self, task);
+	if (rc < 0)
+		return rc;
+
+	return take_result(task, ret_result);
+}
+
+int co_detach(struct co_task *task)
+{
+	int rc;
+
+	if (task == NULL)
+		return -EINVAL;
+	/* Release: the caller is done with it; pairs with finish. */
+	while (!AO_compare_and_swap_release(&task->joined.word, CO__SLOT_EMPTY,
+			DETACHED)) {
+		rc = join_state(task);
+		if (rc < 0)
+			return rc;
+		if (rc == 1)
+			return take_result(task, NULL);
+	}
+
+	return 0;
+}
+
+/* --- The rest ------------------------------------------------------------ */
+
+struct co_task *co_self(void)
+{
+	struct co__worker *worker = co__worker_here;
+
+	return worker != NULL ? worker->current : NULL;
+}
+
+int co_yield(void)
+{
+	struct co_task *self;
+	int rc = co__wait_enter(&self);
+
+	if (rc == 0)
+		co__worker_yield(self);
+
+	return rc;
+}
+
+/* What co_suspend tells its hook. */
+struct suspension {
+	co_parked_fn *parked;
+	void *arg;
+};
+
+/* running -> armed and deaf, parked(), then armed: nobody but co_resume ends
+ * the wait before parked() has returned. */
+static void suspend(struct co__worker *worker, struct co_task *self, void *arg)
+{
+	struct suspension request = *(struct suspension *)arg;
+	AO_t ticket = co__wait_ticket(self), word, next;
+	int rc = co__wait_arm(worker, self, CO__WAIT_DEAF | CO__WAIT_SUSPENDED);
+	int outcome;
+
+	if (rc < 0) {
+		self->outcome = rc;
+		co__ready(self);
+		return;
+	}
+	request.parked(self, request.arg);
+	do {
+		word = AO_load(&self->wait);
+		if (!(word & CO__WAIT_ARMED) || co__wait_epoch(word) != ticket)
+			return;		/* resumed; SELF may be gone */
+		next = word & ~CO__WAIT_DEAF;
+		outcome = 0;
+		/* The timer was set to the deadline itself, so if it has gone
+		 * off the deadline has passed. */
+		if (word & CO__WAIT_EXPIRED)
+			outcome = -ETIMEDOUT;
+		if ((word & CO__WAIT_CANCEL) && !(word & CO__WAIT_MASKED))
+			outcome = -ECANCELED;
+		if (outcome < 0)
+			next = co__wait_claimed(word);
+		/* Acquire and release: as an arming and a claim. */
+	} while (!AO_compare_and_swap_full(&self->wait, word, next));
+	if (outcome < 0) {
+		self->outcome = outcome;
+		co__ready(self);
+	}
+}
+
+int co_suspend(co_parked_fn *parked, void *arg)
+{
+	struct suspension request = { parked, arg };
+	struct co_task *self;
+	int rc;
+
+	if (parked == NULL)
+		return -EINVAL;
+	rc = co__wait_enter(&self);
+	if (rc == 0)
+		rc = co__wait_prepare(self);
+	if (rc < 0)
+		return rc;
+	if (self->deadline != self->timer_when)
+		co__timer_set(self, &self->worker->wheel, self->deadline);
+	AO_store(&self->kind, CO__IN_SUSPEND);
+	AO_store(&self->object, 0);
+	self->outcome = 0;
+	co__worker_park_on_scheduler(self, suspend, &request);
+	if (self->outcome == -ETIMEDOUT)
+		return co__wait_timed_out(self);
+
+	return self->outcome;
+}
+
+int co_resume(struct co_task *task)
+{
+	AO_t word;
+
+	if (task == NULL)
+		return -EINVAL;
+	do {
+		word = AO_load(&task->wait);
+		if (!(word & CO__WAIT_ARMED) || !(word & CO__WAIT_SUSPENDED))
+			return -EALREADY;
+		/* Acquire: pairs with co__wait_arm. */
+	} while (!AO_compare_and_swap_full(&task->wait, word,
+			co__wait_claimed(word)));
+	task->outcome = 0;
+	co__ready(task);
+
+	return 0;
+}
+
+int co_task_set_name(struct co_task *task, const char *name)
+{
+	if (task == NULL)
+		task = co_self();
+	if (task == NULL)
+		return -EINVAL;
+	set_name(task, name);
+
+	return 0;
+}
+
+const char *co_task_name(struct co_task *task)
+{
+	if (task == NULL)
+		task = co_self();
+
+	return task != NULL ? task->name : NULL;
+}

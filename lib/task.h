@@ -1,0 +1,88 @@
+/* SPDX-License-Identifier: MIT */
+#ifndef COLOOP_LIB_TASK_H
+#define COLOOP_LIB_TASK_H
+
+/*
+ * task.h - the control block of a task
+ *
+ * It lies at the top of the task's own stack memory, so that an idle task
+ * touches one page.  The memory of a control block is never unmapped before
+ * its loop is destroyed, and its `wait' word only counts upwards, also from
+ * one task to the next in the same memory: a stale pointer to a task is
+ * harmless to read and to compare-and-swap on.
+ *
+ * Each field says who may touch it.  `task' is the task itself while it runs,
+ * or whoever has taken it off its stack and not yet made it runnable.
+ */
+
+#include <coloop/loop.h>
+#include <coloop/task.h>
+#include <coloop/time.h>
+
+#include "assert.h"
+#include "atomic.h"
+#include "checkers.h"
+#include "context/context.h"
+#include "list.h"
+#include "slot.h"
+
+struct co__wheel;
+struct co__worker;
+
+/* A timer of the wheel of some worker. */
+struct co__timer {
+	struct co__list link;		/* lock: the wheel's */
+	uint64_t tick;			/* lock: the wheel's; when it expires */
+	AO_t wheel;			/* atomic: struct co__wheel *, or 0 */
+};
+
+/* What a task is waiting in, for people. */
+enum co__wait_kind {
+	CO__IN_NOTHING, CO__IN_SUSPEND, CO__IN_JOIN, CO__IN_SLEEP, CO__IN_LOCK,
+	CO__IN_PUT, CO__IN_GET, CO__IN_SELECT, CO__IN_READ, CO__IN_WRITE,
+	CO__IN_WAIT_FD
+};
+
+struct co_task {
+	struct co__context context;	/* task */
+	struct co__worker *worker;	/* task: who runs it, or ran it last */
+	AO_t wait;			/* atomic: see wait.h */
+	co_time deadline;		/* task: when a wait must end */
+	int outcome;			/* whoever claimed the wait, then task */
+	unsigned char masked;		/* task: cancellation is hidden */
+	unsigned char size_class;	/* constant: log2 of the stack size */
+	struct co_tick tick;		/* its link in one queue; run is NULL */
+
+	struct co_loop *loop;		/* constant while in use */
+	co_task_fn *fn;			/* constant while in use */
+	void *arg;			/* constant while in use */
+	int result;			/* task, then who joins */
+	struct co__worker *home;	/* constant: not NULL if pinned */
+	struct co__slot joined;		/* atomic: see task.c */
+	struct co_deadline *scope;	/* task: the innermost deadline scope */
+	co_time timer_when;		/* task: see timer.h */
+	AO_t wait_deadline[2];		/* atomic: deadline, while armed */
+	struct co__timer timer;
+
+	AO_t in_use;			/* relaxed: 1 until it has ended */
+	AO_t kind;			/* relaxed: enum co__wait_kind */
+	AO_t object;			/* relaxed: what it waits for */
+	struct co__checked checked;	/* the switcher */
+	unsigned stack_id;		/* constant: for checkers */
+	void *stack_bottom;		/* constant: lowest usable byte */
+	char name[CO_TASK_NAME_MAX + 1];/* task */
+};
+
+/* What task->joined may be beside a slot's states: see task.c. */
+#define CO__TASK_DETACHED ((AO_t)2)
+#define CO__TASK_RELEASED ((AO_t)3)
+
+/* Run the function of SELF, the calling task, and end it. */
+void co__task_run(struct co_task *self) __attribute__((noreturn));
+
+static inline struct co_task *co__task_of_tick(struct co_tick *tick)
+{
+	return co__container_of(tick, struct co_task, tick);
+}
+
+#endif

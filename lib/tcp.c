@@ -1,0 +1,500 @@
+/* SPDX-License-Identifier: MIT */
+
+/*
+ * tcp.c - a server: one task that accepts, one for each connection
+ *
+ * Ownership   `live' counts the accepting task and the handlers' tasks.  Only
+ *             the accepting task spawns handlers, so once it has ended `live'
+ *             only falls.  Who makes it 0 raises `drained', and touches
+ *             nothing of the server after that; co_tcp_server_deinit() waits
+ *             for it.
+ *
+ *             The accepting task is a user of the listener until it ends: its
+ *             entry can't become another file's meanwhile.
+ *
+ * Exhaustion  When accept says that descriptors or memory have run out, the
+ *             connection stays in the backlog.  The task enters the list of
+ *             the starved, tries once more (a descriptor may have been freed
+ *             in between), and waits until coloop closes a descriptor, or for
+ *             a time that doubles up to 100 ms: others close some too.
+ */
+
+
+#include <coloop/tcp.h>
+
+#include <errno.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <pthread.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "fd.h"
+#include "loop.h"
+#include "wait.h"
+#include "worker.h"
+
+#define RETRY_MIN (1 * CO_MILLISECOND)
+#define RETRY_MAX (100 * CO_MILLISECOND)
+
+struct server {
+	void *user;			/* the caller's */
+	struct co_loop *loop;		/* constant */
+	co_tcp_handler *handler;	/* constant while listening */
+	struct co_io *listener;		/* lock: NULL once closed */
+	struct co_io *accepting;	/* constant while accepting */
+	bool cancelled;			/* lock: handlers are to end */
+	struct co__list connections;	/* lock */
+	size_t live;			/* lock */
+	struct co__slot drained;	/* atomic: see above */
+	pthread_mutex_t lock;
+};
+
+_Static_assert(sizeof(struct server) <= sizeof(struct co_tcp_server),
+		"struct co_tcp_server has the room that a server needs");
+
+/* One accepted connection, from accept to the end of its handler. */
+struct connection {
+	struct co__list link;		/* lock: the server's */
+	struct server *server;		/* constant */
+	struct co_task *task;		/* constant once linked */
+	struct co_io *io;		/* constant */
+	struct sockaddr_storage peer;	/* constant */
+};
+
+static struct server *open_server(struct co_tcp_server *server)
+{
+	return (struct server *)(void *)server;
+}
+
+/* --- The starved ------------------------------------------------------------ */
+
+static pthread_mutex_t starved_lock = PTHREAD_MUTEX_INITIALIZER;
+static struct co__list starved = { &starved, &starved };
+static AO_t starved_count;		/* atomic; starved_lock to change */
+
+struct hunger {
+	struct co__list link;		/* starved_lock */
+	struct co__slot slot;
+};
+
+void co__tcp_descriptor_freed(void)
+{
+	co__atomic_fence();	/* after close(2): pairs with go_hungry */
+	if (co__likely(AO_load(&starved_count) == 0))
+		return;
+	pthread_mutex_lock(&starved_lock);
+	for (struct co__list *link = starved.next; link != &starved;
+			link = link->next) {
+		struct hunger *hunger = co__container_of(link, struct hunger,
+				link);
+
+		co__slot_raise(&hunger->slot, hunger);
+	}
+	pthread_mutex_unlock(&starved_lock);
+}
+
+static void go_hungry(struct hunger *hunger)
+{
+	hunger->slot.word = CO__SLOT_EMPTY;
+	pthread_mutex_lock(&starved_lock);
+	co__list_append(&starved, &hunger->link);
+	AO_store(&starved_count, AO_load(&starved_count) + 1);
+	pthread_mutex_unlock(&starved_lock);
+	co__atomic_fence();	/* before accept4: pairs with _freed */
+}
+
+static void be_sated(struct hunger *hunger)
+{
+	pthread_mutex_lock(&starved_lock);
+	co__list_remove(&hunger->link);
+	AO_store(&starved_count, AO_load(&starved_count) - 1);
+	pthread_mutex_unlock(&starved_lock);
+}
+
+/* --- Handlers ----------------------------------------------------------------- */
+
+/* One of the tasks that `live' counts ends.  SERVER may be gone after this. */
+static void leave(struct server *server, struct co__list *link)
+{
+	bool last;
+
+	pthread_mutex_lock(&server->lock);
+	if (link != NULL)
+		co__list_remove(link);
+	last = --server->live == 0;
+	pthread_mutex_unlock(&server->lock);
+	if (last)
+		co__slot_raise(&server->drained, server);
+}
+
+static int handler_main(void *arg)
+{
+	struct connection *connection = arg;
+	struct server *server = connection->server;
+	struct co_loop *loop = server->loop;
+	bool cancelled;
+
+	pthread_mutex_lock(&server->lock);
+	connection->task = co_self();
+	co__list_append(&server->connections, &connection->link);
+	cancelled = server->cancelled;
+	pthread_mutex_unlock(&server->lock);
+	if (cancelled)
+		co_cancel(connection->task);
+	server->handler((struct co_tcp_server *)(void *)server, connection->io,
+			(struct sockaddr *)(void *)&connection->peer);
+	co_io_close(connection->io);
+	leave(server, &connection->link);
+	co__loop_release(loop, connection, sizeof *connection);
+
+	return 0;
+}
+
+/* Make CONNECTION a co_io, with a task that serves it. */
+static int start_handler(struct connection *connection, int fd)
+{
+	struct server *server = connection->server;
+	int rc = co__io_adopt(server->loop, fd, &connection->io);
+
+	if (rc < 0) {
+		close(fd);
+		return rc;
+	}
+	pthread_mutex_lock(&server->lock);
+	server->live++;
+	pthread_mutex_unlock(&server->lock);
+	rc = co_spawn(server->loop, handler_main, connection, NULL);
+	if (rc < 0) {
+		co_io_close(connection->io);
+		leave(server, NULL);	/* not the last: the acceptor lives */
+	}
+
+	return rc;
+}
+
+/* --- Accepting ------------------------------------------------------------------ */
+
+static ssize_t call_accept(int fd, void *arg)
+{
+	struct connection *connection = arg;
+	socklen_t size = sizeof connection->peer;
+	int accepted = accept4(fd, (struct sockaddr *)(void *)&connection->peer,
+			&size, SOCK_NONBLOCK | SOCK_CLOEXEC);
+
+	return accepted < 0 ? -errno : accepted;
+}
+
+/* Accept one connection and start its handler. */
+static int accept_one(struct server *server, struct co_io *listener)
+{
+	struct connection *connection = co__loop_allocate(server->loop,
+			sizeof *connection);
+	ssize_t rc = -ENOMEM;
+
+	if (connection == NULL)
+		return -ENOMEM;
+	connection->server = server;
+	rc = co__io_do(listener, 0, call_accept, connection, 0);
+	if (rc >= 0)
+		rc = start_handler(connection, (int)rc);
+	if (rc < 0)
+		co__loop_release(server->loop, connection, sizeof *connection);
+
+	return (int)rc;
+}
+
+static bool is_exhaustion(int rc)
+{
+	return rc == -EMFILE || rc == -ENFILE || rc == -ENOBUFS
+			|| rc == -ENOMEM || rc == -ENOSPC || rc == -EAGAIN;
+}
+
+/* Whether accepting is over: the listener was closed, by us or by others. */
+static bool is_final(int rc)
+{
+	return rc == -EBADF || rc == -EINVAL || rc == -ENOTSOCK
+			|| rc == -EOPNOTSUPP || rc == -ECANCELED;
+}
+
+/* Sleep until a descriptor was freed, or for DURATION. */
+static void wait_for_food(struct hunger *hunger, co_time duration)
+{
+	struct co_task *self = co_self();
+	struct co__slot *slot = &hunger->slot;
+	co_time outer = self->deadline;
+
+	if (AO_load(&slot->word) == CO__SLOT_EMPTY) {
+		self->deadline = co_after(duration);
+		if (co__wait_prepare(self) == 0)
+			co__slot_wait(self, CO__IN_SLEEP, hunger, &slot, 1);
+		self->deadline = outer;
+	}
+	AO_store(&slot->word, CO__SLOT_EMPTY);
+}
+
+/* Try to accept until it isn't for want of something that it fails. */
+static int accept_hungrily(struct server *server, struct co_io *listener)
+{
+	struct hunger hunger;
+	co_time pause = RETRY_MIN;
+	int rc;
+
+	go_hungry(&hunger);
+	while (is_exhaustion(rc = accept_one(server, listener))) {
+		wait_for_food(&hunger, pause);
+		pause = pause * 2 > RETRY_MAX ? RETRY_MAX : pause * 2;
+	}
+	be_sated(&hunger);
+
+	return rc;
+}
+
+static int accept_main(void *arg)
+{
+	struct server *server = arg;
+	struct co_io *listener = server->accepting;
+	int rc;
+
+	do {
+		rc = accept_one(server, listener);
+		if (is_exhaustion(rc))
+			rc = accept_hungrily(server, listener);
+		else if (rc < 0)
+			/* A connection that failed in the backlog: the next. */
+			co_yield();
+	} while (!is_final(rc));
+	co__fd_leave(listener, CO__FD_USER);
+	co_tcp_server_close((struct co_tcp_server *)(void *)server);
+	leave(server, NULL);
+
+	return 0;
+}
+
+/* --- The calls -------------------------------------------------------------------- */
+
+int co_tcp_server_init(struct co_tcp_server *server, struct co_loop *loop)
+{
+	struct server *self;
+
+	if (server == NULL || !co__loop_is_valid(loop))
+		return -EINVAL;
+	memset(server->private_, 0, sizeof server->private_);
+	self = open_server(server);
+	self->loop = loop;
+	co__list_init(&self->connections);
+	pthread_mutex_init(&self->lock, NULL);
+
+	return 0;
+}
+
+static int listen_on(int fd, const struct sockaddr *address, socklen_t size,
+		int backlog)
+{
+	int on = 1;
+
+	setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on);
+	/* Inherited by what is accepted, at least on Linux. */
+	setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
+	if (bind(fd, address, size) < 0
+			|| listen(fd, backlog > 0 ? backlog : SOMAXCONN) < 0)
+		return -errno;
+
+	return 0;
+}
+
+/* A listening socket, as a co_io of LOOP. */
+static int open_listener(struct co_loop *loop, const struct sockaddr *address,
+		socklen_t size, int backlog, struct co_io **ret_listener)
+{
+	int fd = socket(address->sa_family, SOCK_STREAM | SOCK_NONBLOCK
+			| SOCK_CLOEXEC, 0);
+	int rc;
+
+	if (fd < 0)
+		return -errno;
+	rc = listen_on(fd, address, size, backlog);
+	if (rc == 0)
+		rc = co__io_adopt(loop, fd, ret_listener);
+	if (rc < 0)
+		close(fd);
+
+	return rc;
+}
+
+/* Spawn the accepting task.  The lock is held. */
+static int start_accepting(struct server *server, struct co_io *listener)
+{
+	static const struct co_task_attr attr = { sizeof attr, 0,
+		"co_tcp_server", 0, { 0 } };
+	int rc;
+
+	server->listener = server->accepting = listener;
+	server->live = 1;
+	server->cancelled = false;
+	AO_store(&server->drained.word, CO__SLOT_EMPTY);
+	co__fd_enter(listener, CO__FD_USER);
+	rc = co_spawn_with(server->loop, &attr, accept_main, server, NULL);
+	if (rc < 0) {
+		server->listener = NULL;
+		server->live = 0;
+		co__fd_leave(listener, CO__FD_USER);
+		co_io_close(listener);
+	}
+
+	return rc;
+}
+
+int co_tcp_server_listen(struct co_tcp_server *server,
+		const struct sockaddr *address, socklen_t size, int backlog,
+		co_tcp_handler *handler)
+{
+	struct server *self = open_server(server);
+	struct co_io *listener;
+	int rc = -EALREADY;
+
+	if (server == NULL || self->loop == NULL || address == NULL
+			|| handler == NULL || backlog < 0
+			|| size < (socklen_t)sizeof(struct sockaddr))
+		return -EINVAL;
+	pthread_mutex_lock(&self->lock);
+	if (self->live == 0) {
+		rc = open_listener(self->loop, address, size, backlog,
+				&listener);
+		self->handler = handler;
+		if (rc == 0)
+			rc = start_accepting(self, listener);
+	}
+	pthread_mutex_unlock(&self->lock);
+
+	return rc;
+}
+
+int co_tcp_server_address(struct co_tcp_server *server,
+		struct sockaddr *ret_address, socklen_t *size)
+{
+	struct server *self = open_server(server);
+	struct sockaddr_storage address;
+	socklen_t length = sizeof address;
+	int rc = -ENOTCONN;
+
+	if (server == NULL || self->loop == NULL || ret_address == NULL
+			|| size == NULL)
+		return -EINVAL;
+	pthread_mutex_lock(&self->lock);
+	if (self->listener != NULL)
+		rc = getsockname(co_io_fd(self->listener),
+				(struct sockaddr *)(void *)&address, &length)
+				< 0 ? -errno : 0;
+	pthread_mutex_unlock(&self->lock);
+	if (rc < 0)
+		return rc;
+	if (*size < length)
+		return -EINVAL;
+	memcpy(ret_address, &address, length);
+	*size = length;
+
+	return 0;
+}
+
+size_t co_tcp_server_connections(struct co_tcp_server *server)
+{
+	struct server *self = open_server(server);
+	size_t n = 0;
+
+	if (server == NULL || self->loop == NULL)
+		return 0;
+	pthread_mutex_lock(&self->lock);
+	for (struct co__list *link = self->connections.next;
+			link != &self->connections; link = link->next)
+		n++;
+	pthread_mutex_unlock(&self->lock);
+
+	return n;
+}
+
+int co_tcp_server_close(struct co_tcp_server *server)
+{
+	struct server *self = open_server(server);
+	struct co_io *listener;
+
+	if (server == NULL || self->loop == NULL)
+		return -EINVAL;
+	pthread_mutex_lock(&self->lock);
+	listener = self->listener;
+	self->listener = NULL;
+	pthread_mutex_unlock(&self->lock);
+	if (listener == NULL)
+		return 0;
+	/* At once; the accepting task closes the descriptor when it runs. */
+	co_io_shutdown(listener, SHUT_RDWR);
+	co_io_close(listener);
+
+	return 0;
+}
+
+/* Cancel all handlers.  -EDEADLK: the caller is one of them. */
+static int cancel_handlers(struct server *server, struct co_task *self)
+{
+	int rc = 0;
+
+	pthread_mutex_lock(&server->lock);
+	server->cancelled = true;
+	for (struct co__list *link = server->connections.next;
+			link != &server->connections; link = link->next) {
+		struct connection *connection = co__container_of(link,
+				struct connection, link);
+
+		if (connection->task == self)
+			rc = -EDEADLK;
+		else
+			co_cancel(connection->task);
+	}
+	pthread_mutex_unlock(&server->lock);
+
+	return rc;
+}
+
+/* Wait until no task of SERVER is left, whatever happens to SELF. */
+static void wait_drained(struct server *server, struct co_task *self)
+{
+	struct co__slot *slot = &server->drained;
+	co_time deadline = self->deadline;
+	unsigned char masked = self->masked;
+
+	self->deadline = CO_NEVER;
+	self->masked = 1;
+	/* Acquire: all that the tasks did; pairs with co__slot_raise. */
+	while (AO_load_acquire(&slot->word) != CO__SLOT_READY)
+		if (co__wait_prepare(self) == 0)
+			co__slot_wait(self, CO__IN_JOIN, server, &slot, 1);
+	self->deadline = deadline;
+	self->masked = masked;
+}
+
+int co_tcp_server_deinit(struct co_tcp_server *server)
+{
+	struct server *self = open_server(server);
+	struct co_task *task = co_self();
+	bool listened;
+	int rc;
+
+	if (server == NULL)
+		return -EINVAL;
+	if (self->loop == NULL)
+		return 0;
+	co_tcp_server_close(server);
+	rc = cancel_handlers(self, task);
+	if (rc < 0)
+		return rc;
+	listened = self->accepting != NULL;
+	if (listened && task != NULL)
+		wait_drained(self, task);
+	else if (listened && AO_load_acquire(&self->drained.word)
+			!= CO__SLOT_READY)	/* as in wait_drained */
+		return -EBUSY;
+	pthread_mutex_destroy(&self->lock);
+	memset(server->private_, 0, sizeof server->private_);
+
+	return 0;
+}

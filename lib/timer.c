@@ -1,0 +1,291 @@
+/* SPDX-License-Identifier: MIT */
+
+/* timer.c - see timer.h */
+
+#include "timer.h"
+
+#include <errno.h>
+
+#include "wait.h"
+#include "worker.h"
+
+#define TICK_SHIFT 16		/* a tick is 65,536 ns */
+#define LEVEL_SHIFT 6		/* 64 lists a level */
+#define BATCH 64		/* timers that go off under the lock at once */
+
+/* The first tick that isn't before WHEN. */
+static uint64_t tick_of(co_time when)
+{
+	return when <= 0 ? 0
+		: ((uint64_t)when + ((1u << TICK_SHIFT) - 1)) >> TICK_SHIFT;
+}
+
+void co__wheel_init(struct co__wheel *wheel, co_time now)
+{
+	wheel->lock.word = 0;
+	wheel->count = 0;
+	wheel->now = (uint64_t)now >> TICK_SHIFT;
+	for (int level = 0; level < CO__WHEEL_LEVELS; level++) {
+		wheel->occupied[level] = 0;
+		for (int slot = 0; slot < CO__WHEEL_SLOTS; slot++)
+			co__list_init(&wheel->slots[level][slot]);
+	}
+}
+
+/* The level of a timer for TICK: where it differs from now highest. */
+static unsigned level_of(const struct co__wheel *wheel, uint64_t tick)
+{
+	uint64_t differs = (tick ^ wheel->now) | (CO__WHEEL_SLOTS - 1);
+
+	return (63 - (unsigned)__builtin_clzll(differs)) / LEVEL_SHIFT;
+}
+
+static unsigned slot_of(uint64_t tick, unsigned level)
+{
+	return (tick >> (level * LEVEL_SHIFT)) & (CO__WHEEL_SLOTS - 1);
+}
+
+/* Put TIMER into its list.  The lock is held. */
+static void link_timer(struct co__wheel *wheel, struct co__timer *timer)
+{
+	uint64_t tick = timer->tick > wheel->now ? timer->tick
+			: wheel->now + 1;
+	unsigned level = level_of(wheel, tick);
+	unsigned slot = slot_of(tick, level);
+
+	timer->tick = tick;
+	co__list_append(&wheel->slots[level][slot], &timer->link);
+	wheel->occupied[level] |= (uint64_t)1 << slot;
+}
+
+/* Take TIMER out of its list.  The lock is held. */
+static void unlink_timer(struct co__wheel *wheel, struct co__timer *timer)
+{
+	struct co__list *next = timer->link.next;
+	size_t index;
+
+	co__list_remove(&timer->link);
+	if (next->next != next)
+		return;
+	/* The list is empty, so its head is `next': clear its bit. */
+	index = (size_t)(next - &wheel->slots[0][0]);
+	wheel->occupied[index / CO__WHEEL_SLOTS] &=
+			~((uint64_t)1 << (index % CO__WHEEL_SLOTS));
+}
+
+/* The earliest list that isn't empty: the tick at which it begins, and where
+ * it is.  UINT64_MAX if all are empty.  The lock is held. */
+static uint64_t earliest(const struct co__wheel *wheel, unsigned *ret_level,
+		unsigned *ret_slot)
+{
+	for (unsigned level = 0; level < CO__WHEEL_LEVELS; level++) {
+		unsigned shift = level * LEVEL_SHIFT;
+		uint64_t bits = wheel->occupied[level];
+		unsigned slot;
+
+		if (bits == 0)
+			continue;
+		slot = (unsigned)__builtin_ctzll(bits);
+		*ret_level = level;
+		*ret_slot = slot;
+		return ((wheel->now >> shift & ~(uint64_t)63) | slot) << shift;
+	}
+
+	return UINT64_MAX;
+}
+
+co_time co__wheel_next(struct co__wheel *wheel)
+{
+	unsigned level, slot;
+	uint64_t tick;
+
+	if (AO_load(&wheel->count) == 0)
+		return CO_NEVER;
+	co__spin_acquire(&wheel->lock);
+	tick = earliest(wheel, &level, &slot);
+	co__spin_release(&wheel->lock);
+
+	return tick > (uint64_t)CO_NEVER >> TICK_SHIFT ? CO_NEVER
+			: (co_time)(tick << TICK_SHIFT);
+}
+
+/* Tell the task of TIMER, which has gone off, or let it go off again at the
+ * deadline that the task has by now.  The lock is held, TIMER is in no list.
+ * Returns whether the task was claimed; then it is the caller's. */
+static bool go_off(struct co__wheel *wheel, struct co__timer *timer,
+		co_time now)
+{
+	struct co_task *task = co__container_of(timer, struct co_task, timer);
+	co_time deadline;
+	AO_t word, next;
+	bool armed, due;
+
+	do {
+		/* Acquire: wait_deadline is that of the armed wait. */
+		word = AO_load_acquire(&task->wait);
+		armed = (word & CO__WAIT_ARMED) && !(word & CO__WAIT_DEAF);
+		deadline = armed ? co__atomic_load_wide(task->wait_deadline)
+				: CO_NEVER;
+		due = armed && deadline <= now;
+		next = (due ? co__wait_claimed(word) : word)
+				| CO__WAIT_EXPIRED;
+	} while (!AO_compare_and_swap_full(&task->wait, word, next));
+	if (armed && !due && deadline != CO_NEVER) {
+		timer->tick = tick_of(deadline);
+		link_timer(wheel, timer);
+		return false;
+	}
+	AO_store(&wheel->count, AO_load(&wheel->count) - 1);
+	/* Release: TIMER is untouched from here; pairs with unset. */
+	AO_store_release(&timer->wheel, 0);
+	if (due)
+		task->outcome = -ETIMEDOUT;
+
+	return due;
+}
+
+/* Let the timers of the list at LEVEL and SLOT go off, or move them down.
+ * Claimed tasks go to TASKS, which has room for BATCH.  Returns their number;
+ * the list is empty unless BATCH were found.  The lock is held. */
+static unsigned run_list(struct co__wheel *wheel, unsigned level, unsigned slot,
+		co_time now, struct co_task **tasks, unsigned *gone_off)
+{
+	struct co__list *list = &wheel->slots[level][slot];
+	struct co__list *link;
+	unsigned n = 0;
+
+	while (n < BATCH && (link = list->next) != list) {
+		struct co__timer *timer = co__container_of(link,
+				struct co__timer, link);
+
+		unlink_timer(wheel, timer);
+		if (timer->tick > wheel->now) {
+			link_timer(wheel, timer);
+			continue;
+		}
+		++*gone_off;
+		if (go_off(wheel, timer, now))
+			tasks[n++] = co__container_of(timer, struct co_task,
+					timer);
+	}
+
+	return n;
+}
+
+/* Run the wheel up to NOW, or until BATCH tasks have been claimed. */
+static unsigned run_batch(struct co__wheel *wheel, co_time now,
+		struct co_task **tasks, unsigned *gone_off)
+{
+	uint64_t until = (uint64_t)now >> TICK_SHIFT, tick;
+	unsigned level, slot, n = 0;
+
+	co__spin_acquire(&wheel->lock);
+	while (n == 0 && (tick = earliest(wheel, &level, &slot)) <= until) {
+		if (tick > wheel->now)
+			wheel->now = tick;
+		n = run_list(wheel, level, slot, now, tasks, gone_off);
+	}
+	if (n == 0 && until > wheel->now)
+		wheel->now = until;
+	co__spin_release(&wheel->lock);
+
+	return n;
+}
+
+unsigned co__wheel_run(struct co__wheel *wheel, co_time now)
+{
+	struct co_task *tasks[BATCH];
+	unsigned n, gone_off = 0;
+
+	if (AO_load(&wheel->count) == 0)
+		return 0;
+	while ((n = run_batch(wheel, now, tasks, &gone_off)) > 0)
+		for (unsigned i = 0; i < n; i++)
+			co__ready(tasks[i]);
+
+	return gone_off;
+}
+
+/* Whether a timer of LIST belongs to a task that waits for a deadline. */
+static bool list_is_waited_for(const struct co__list *list)
+{
+	for (const struct co__list *link = list->next; link != list;
+			link = link->next) {
+		struct co_task *task = co__container_of(link, struct co_task,
+				timer.link);
+
+		/* Acquire: as in go_off. */
+		if ((AO_load_acquire(&task->wait) & CO__WAIT_ARMED)
+				&& co__atomic_load_wide(task->wait_deadline)
+				!= CO_NEVER)
+			return true;
+	}
+
+	return false;
+}
+
+bool co__wheel_is_waited_for(struct co__wheel *wheel)
+{
+	bool found = false;
+
+	if (AO_load(&wheel->count) == 0)
+		return false;
+	co__spin_acquire(&wheel->lock);
+	for (int i = 0; i < CO__WHEEL_LEVELS * CO__WHEEL_SLOTS && !found; i++)
+		found = list_is_waited_for(&wheel->slots[0][0] + i);
+	co__spin_release(&wheel->lock);
+
+	return found;
+}
+
+/* Take the timer of TASK out of whatever wheel it is in. */
+static void unset(struct co_task *task)
+{
+	struct co__timer *timer = &task->timer;
+	/* Acquire: pairs with go_off, which may be the last to touch it. */
+	struct co__wheel *wheel =
+			(struct co__wheel *)AO_load_acquire(&timer->wheel);
+
+	if (wheel == NULL)
+		return;
+	co__spin_acquire(&wheel->lock);
+	if (AO_load(&timer->wheel) == (AO_t)wheel) {
+		unlink_timer(wheel, timer);
+		AO_store(&wheel->count, AO_load(&wheel->count) - 1);
+		AO_store(&timer->wheel, 0);
+	}
+	co__spin_release(&wheel->lock);
+}
+
+static void clear_expired(struct co_task *task)
+{
+	AO_t word;
+
+	do {
+		word = AO_load(&task->wait);
+	} while ((word & CO__WAIT_EXPIRED) && !AO_compare_and_swap(&task->wait,
+			word, word & ~CO__WAIT_EXPIRED));
+}
+
+void co__timer_set(struct co_task *task, struct co__wheel *wheel, co_time when)
+{
+	struct co__timer *timer = &task->timer;
+
+	unset(task);
+	clear_expired(task);
+	task->timer_when = when;
+	if (when == CO_NEVER)
+		return;
+	co__spin_acquire(&wheel->lock);
+	timer->tick = tick_of(when);
+	link_timer(wheel, timer);
+	AO_store(&wheel->count, AO_load(&wheel->count) + 1);
+	AO_store(&timer->wheel, (AO_t)wheel);
+	co__spin_release(&wheel->lock);
+}
+
+void co__timer_cancel(struct co_task *task)
+{
+	if (co__unlikely(AO_load(&task->timer.wheel) != 0))
+		unset(task);
+}

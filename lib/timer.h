@@ -1,0 +1,62 @@
+/* SPDX-License-Identifier: MIT */
+#ifndef COLOOP_LIB_TIMER_H
+#define COLOOP_LIB_TIMER_H
+
+/*
+ * timer.h - one timer a task, in the wheel of a worker
+ *
+ * The wheel is hierarchical: eight levels of 64 lists.  A tick is 2^16 ns (66
+ * us); level n has a list for each 64^n ticks, so the levels span all of
+ * co_time.  Setting and cancelling take constant time; a timer far away moves
+ * down a level at most once per level.  A timer goes off up to one tick late,
+ * never early.
+ *
+ * Invariant   Only the task sets its timer.  While EXPIRED is clear in its
+ *             wait word, its timer will go off at task->timer_when or earlier
+ *             (CO_NEVER: it need not be set).  So a deadline that moves to
+ *             later, or ends, costs nothing: the timer goes off early, and is
+ *             set anew by whom it finds waiting.
+ *
+ *             Whoever makes a timer go off sets EXPIRED in the word, by the
+ *             same compare-and-swap that claims the wait if its deadline has
+ *             passed.  Only the task (or its hook) clears EXPIRED, after it
+ *             took the timer out of whatever wheel it was in.
+ *
+ * Locks       A wheel has a spin lock, which nests inside of that of idle.h.
+ */
+
+#include "spin.h"
+#include "task.h"
+
+#define CO__WHEEL_LEVELS 8
+#define CO__WHEEL_SLOTS 64
+
+struct co__wheel {
+	struct co__spin lock;
+	AO_t count;		/* atomic: timers in the wheel; lock to change */
+	uint64_t now;		/* lock: all up to this tick have gone off */
+	uint64_t occupied[CO__WHEEL_LEVELS];	/* lock: a bit per list */
+	struct co__list slots[CO__WHEEL_LEVELS][CO__WHEEL_SLOTS];   /* lock */
+};
+
+void co__wheel_init(struct co__wheel *wheel, co_time now);
+
+/* When the next timer may go off, or CO_NEVER. */
+co_time co__wheel_next(struct co__wheel *wheel);
+
+/* Let all timers go off whose time has come, and make the tasks ready whose
+ * deadline has passed.  Returns how many timers went off.  On a thread of the
+ * tasks' loop. */
+unsigned co__wheel_run(struct co__wheel *wheel, co_time now);
+
+/* Whether some task waits for a deadline in this wheel. */
+bool co__wheel_is_waited_for(struct co__wheel *wheel);
+
+/* Set the timer of TASK to WHEN, in WHEEL, and clear EXPIRED.  The task or its
+ * hook. */
+void co__timer_set(struct co_task *task, struct co__wheel *wheel, co_time when);
+
+/* Take the timer of TASK out of its wheel, if it is in one.  The task. */
+void co__timer_cancel(struct co_task *task);
+
+#endif

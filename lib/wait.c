@@ -1,0 +1,212 @@
+/* SPDX-License-Identifier: MIT */
+
+/* wait.c - see wait.h for the protocol */
+
+#include "wait.h"
+
+#include <errno.h>
+
+#include "clock.h"
+#include "timer.h"
+#include "worker.h"
+
+/* The flags that keep a wait from being armed. */
+static AO_t unwelcome(const struct co_task *self)
+{
+	return self->masked ? CO__WAIT_EXPIRED
+			: CO__WAIT_EXPIRED | CO__WAIT_CANCEL;
+}
+
+static bool is_cancelled(const struct co_task *self)
+{
+	return !self->masked && (AO_load(&self->wait) & CO__WAIT_CANCEL);
+}
+
+int co__wait_timed_out(struct co_task *self)
+{
+	struct co_deadline *scope = self->scope;
+
+	/* A sleep may end before the scopes do. */
+	if (scope == NULL || self->deadline != scope->effective_)
+		return -ETIMEDOUT;
+	while (scope->when_ != self->deadline)
+		scope = scope->outer_;
+	scope->expired_ = 1;
+
+	return -ETIMEDOUT;
+}
+
+int co__wait_enter(struct co_task **ret_self)
+{
+	struct co__worker *worker = co__worker_here;
+	struct co_task *self = worker != NULL ? worker->current : NULL;
+
+	if (co__unlikely(self == NULL))
+		return -EPERM;
+	if (co__unlikely(is_cancelled(self)))
+		return -ECANCELED;
+	if (co__unlikely(self->deadline != CO_NEVER)
+			&& co__clock_coarse() >= self->deadline)
+		return co__wait_timed_out(self);
+	*ret_self = self;
+
+	return 0;
+}
+
+int co__wait_prepare(struct co_task *self)
+{
+	co_time deadline = self->deadline;
+
+	if (co__unlikely(is_cancelled(self)))
+		return -ECANCELED;
+	if (co__likely(deadline == CO_NEVER))
+		return 0;
+	if (co_now() >= deadline)
+		return co__wait_timed_out(self);
+	if (deadline < self->timer_when
+			|| (AO_load(&self->wait) & CO__WAIT_EXPIRED))
+		co__timer_set(self, &self->worker->wheel, deadline);
+	co__atomic_store_wide(self->wait_deadline, deadline);
+
+	return 0;
+}
+
+int co__park(struct co_task *self, enum co__wait_kind kind, const void *object,
+		co__park_fn *hook, void *arg)
+{
+	AO_store(&self->kind, (AO_t)kind);
+	AO_store(&self->object, (AO_t)object);
+	self->outcome = 0;
+	co__worker_park(self, hook, arg);
+	if (co__unlikely(self->outcome == -ETIMEDOUT))
+		return co__wait_timed_out(self);
+
+	return self->outcome;
+}
+
+/* Something unwelcome is in the word of SELF, which WORKER is arming: the
+ * reason not to arm it, or 0 if its timer has been put right. */
+static int settle(struct co__worker *worker, struct co_task *self)
+{
+	if (is_cancelled(self))
+		return -ECANCELED;
+	if (self->deadline != CO_NEVER && co_now() >= self->deadline)
+		return -ETIMEDOUT;
+	co__timer_set(self, &worker->wheel, self->deadline);
+
+	return 0;
+}
+
+int co__wait_arm(struct co__worker *worker, struct co_task *self, AO_t flags)
+{
+	flags |= CO__WAIT_ARMED | (self->masked ? CO__WAIT_MASKED : 0);
+	if (self->deadline == CO_NEVER)
+		co__atomic_store_wide(self->wait_deadline, CO_NEVER);
+	for (;;) {
+		AO_t word = AO_load(&self->wait);
+
+		if (co__unlikely(word & unwelcome(self))) {
+			int rc = settle(worker, self);
+
+			if (rc < 0)
+				return rc;
+			continue;
+		}
+		/* Release: the task has left its stack, and what it wrote is
+		 * seen by who claims it; pairs with the claims. */
+		if (AO_compare_and_swap_release(&self->wait, word,
+				word | flags))
+			return 0;
+	}
+}
+
+bool co__wait_arm_or_ready(struct co__worker *worker, struct co_task *self)
+{
+	int rc = co__wait_arm(worker, self, 0);
+
+	if (co__likely(rc == 0))
+		return true;
+	self->outcome = rc;
+	co__ready(self);
+
+	return false;
+}
+
+bool co__wait_is_claimable(struct co_task *task, AO_t ticket)
+{
+	AO_t word = AO_load(&task->wait);
+
+	return (word & CO__WAIT_ARMED) && co__wait_epoch(word) == ticket;
+}
+
+bool co__wait_claim(struct co_task *task, AO_t ticket, int outcome)
+{
+	for (;;) {
+		AO_t word = AO_load(&task->wait);
+
+		if (!(word & CO__WAIT_ARMED) || co__wait_epoch(word) != ticket)
+			return false;
+		/* Acquire: pairs with the release of co__wait_arm. */
+		if (AO_compare_and_swap_full(&task->wait, word,
+				co__wait_claimed(word)))
+			break;
+	}
+	task->outcome = outcome;
+
+	return true;
+}
+
+bool co__wait_claim_on(struct co_task *task, const void *object)
+{
+	for (;;) {
+		/* Acquire: `object' is that of the armed wait; if the wait ends
+		 * meanwhile, the compare-and-swap below fails. */
+		AO_t word = AO_load_acquire(&task->wait);
+
+		if (!(word & CO__WAIT_ARMED)
+				|| AO_load(&task->object) != (AO_t)object)
+			return false;
+		if (AO_compare_and_swap_full(&task->wait, word,
+				co__wait_claimed(word)))
+			break;
+	}
+	task->outcome = 0;
+
+	return true;
+}
+
+int co_cancel(struct co_task *task)
+{
+	AO_t word, next;
+	bool claimed;
+
+	if (task == NULL || AO_load(&task->joined.word) == CO__TASK_RELEASED)
+		return -EINVAL;
+	do {
+		word = AO_load(&task->wait);
+		claimed = (word & CO__WAIT_ARMED)
+			&& !(word & (CO__WAIT_MASKED | CO__WAIT_DEAF));
+		next = (claimed ? co__wait_claimed(word) : word)
+			| CO__WAIT_CANCEL;
+		/* Acquire: pairs with the release of co__wait_arm. */
+	} while (!AO_compare_and_swap_full(&task->wait, word, next));
+	if (claimed) {
+		task->outcome = -ECANCELED;
+		co__ready(task);
+	}
+
+	return 0;
+}
+
+int co_cancel_mask(int masked)
+{
+	struct co_task *self = co_self();
+	int was;
+
+	if (self == NULL)
+		return -EPERM;
+	was = self->masked;
+	self->masked = masked != 0;
+
+	return was;
+}

@@ -1,0 +1,175 @@
+/* SPDX-License-Identifier: MIT */
+
+/*
+ * watch.c - descriptors that a function watches (co_loop_add_fd)
+ *
+ * States      `telling' is 1 while some thread calls node->ready; `pending'
+ *             are events to be told.  Who finds telling 1 leaves its events in
+ *             `pending', and the teller looks again before it stops: ready()
+ *             never runs concurrently with itself, and no event is lost.
+ * Ordering    The teller                     Who removes
+ *               T1 telling: 0 -> 1             M1 kind: no longer watched
+ *               T2 fence                       M2 fence
+ *               T3 look whether watched        M3 wait until telling is 0
+ *             So either T3 sees M1 and the node isn't touched, or M3 sees T1
+ *             and waits for the end of the call.  Within ready() M3 doesn't
+ *             wait, and the teller doesn't touch the node after it.
+ */
+
+#include "fd.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <sched.h>
+
+#include "loop.h"
+#include "worker.h"
+
+/* The node to be told, or NULL if IO isn't watched any more. */
+static struct co_resume_node *watching_node(struct co_io *io)
+{
+	co__atomic_fence();			/* T2: pairs with M2 */
+
+	return (struct co_resume_node *)AO_load_acquire(&io->node);  /* T3 */
+}
+
+/* Call ready() for what is pending.  False if there was nothing. */
+static bool tell_once(struct co__worker *worker, struct co_io *io)
+{
+	struct co_resume_node *node = watching_node(io);
+	AO_t events = co__atomic_swap(&io->pending, 0);
+
+	if (node == NULL)
+		return false;
+	events &= AO_load(&io->interest) | CO_HANGUP | CO_ERROR;
+	if (events == 0)
+		return false;
+	worker->watching = io;
+	node->ready(node, (unsigned)events);
+	worker->watching = NULL;
+
+	return true;
+}
+
+void co__watch_tell(struct co_io *io, unsigned events)
+{
+	struct co__worker *worker = co__worker_here;
+
+	co__atomic_fetch_or(&io->pending, events);
+	do {
+		/* T1, acquire: pairs with the release below. */
+		if (!AO_compare_and_swap_full(&io->telling, 0, 1))
+			return;
+		while (tell_once(worker, io))
+			;
+		AO_store_release(&io->telling, 0);
+		co__atomic_fence();	/* before another look at pending */
+	} while (AO_load(&io->pending) != 0 && AO_load(&io->node) != 0);
+}
+
+static bool are_valid(const struct co_loop *loop, unsigned events,
+		const struct co_resume_node *node)
+{
+	return co__loop_is_valid(loop) && node != NULL && node->ready != NULL
+		&& events != 0 && !(events & ~(CO_READABLE | CO_WRITABLE));
+}
+
+int co_loop_add_fd(struct co_loop *loop, int fd, unsigned events,
+		struct co_resume_node *node)
+{
+	struct co_io *io;
+	int rc;
+
+	if (!are_valid(loop, events, node))
+		return -EINVAL;
+	if (fcntl(fd, F_GETFD) < 0)
+		return -EBADF;
+	rc = co__fd_entry(loop, fd, &io);
+	if (rc < 0)
+		return rc;
+	pthread_mutex_lock(&loop->fds.lock);
+	if (io->kind != CO__FD_FREE) {
+		rc = -EEXIST;
+	} else {
+		AO_store(&io->pending, 0);
+		AO_store(&io->interest, events);
+		AO_store_release(&io->node, (AO_t)node);	/* T3 */
+		rc = co__fd_begin(io, CO__FD_WATCHED);
+		if (rc < 0)
+			AO_store(&io->node, 0);
+		else
+			AO_fetch_and_add1(&loop->watches);
+	}
+	pthread_mutex_unlock(&loop->fds.lock);
+
+	return rc;
+}
+
+int co_loop_mod_fd(struct co_loop *loop, int fd, unsigned events,
+		struct co_resume_node *node)
+{
+	struct co_io *io;
+	int rc;
+
+	if (!are_valid(loop, events, node))
+		return -EINVAL;
+	rc = co__fd_entry(loop, fd, &io);
+	if (rc < 0)
+		return rc;
+	pthread_mutex_lock(&loop->fds.lock);
+	if (io->kind != CO__FD_WATCHED) {
+		rc = -ENOENT;
+	} else {
+		AO_store(&io->interest, events);
+		AO_store_release(&io->node, (AO_t)node);	/* T3 */
+		rc = loop->os->renew(loop->poller, fd, co__fd_key(io));
+	}
+	pthread_mutex_unlock(&loop->fds.lock);
+
+	return rc;
+}
+
+/* M3: no thread but this one is in ready(). */
+static void wait_for_teller(struct co_io *io)
+{
+	struct co__worker *worker = co__worker_here;
+	struct co_task *self = co_self();
+
+	if (worker != NULL && worker->watching == io)
+		return;
+	/* Acquire: what ready() did; pairs with co__watch_tell. */
+	while (AO_load_acquire(&io->telling) != 0) {
+		if (self != NULL)
+			co__worker_yield(self);
+		sched_yield();
+	}
+}
+
+int co_loop_remove_fd(struct co_loop *loop, int fd)
+{
+	struct co_io *io;
+	int rc;
+
+	if (!co__loop_is_valid(loop))
+		return -EINVAL;
+	rc = co__fd_entry(loop, fd, &io);
+	if (rc < 0)
+		return rc;
+	pthread_mutex_lock(&loop->fds.lock);
+	if (io->kind == CO__FD_WATCHED) {
+		AO_store(&io->node, 0);		/* M1 */
+		co__fd_end(io);
+		/* The last watch: somebody must see that the loop may end. */
+		if (AO_fetch_and_sub1_full(&loop->watches) == 1)
+			co__idle_notify(loop);
+	} else {
+		rc = -ENOENT;
+	}
+	pthread_mutex_unlock(&loop->fds.lock);
+	if (rc < 0)
+		return rc;
+	co__atomic_fence();			/* M2: pairs with T2 */
+	wait_for_teller(io);
+
+	return 0;
+}

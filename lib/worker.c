@@ -1,0 +1,517 @@
+/* SPDX-License-Identifier: MIT */
+
+/* worker.c - switching, and what to run next; see worker.h */
+
+#include "worker.h"
+
+#include <errno.h>
+#include <stdlib.h>
+
+#include "loop.h"
+
+#define INJECT_BATCH 64		/* ticks taken from the inject queue at once */
+#define STEAL_BATCH (CO__RUNQ_SIZE / 2)
+
+_Thread_local struct co__worker *co__worker_here;
+
+unsigned co__worker_random(struct co__worker *worker)
+{
+	unsigned x = worker->random;
+
+	x ^= x << 13;
+	x ^= x >> 17;
+	x ^= x << 5;
+
+	return worker->random = x;
+}
+
+/* --- Switching --------------------------------------------------------- */
+
+/* The first thing after a switch: do to the task that was left what it asked
+ * for. */
+static inline void landed(struct co__worker *worker)
+{
+	co__park_fn *hook = worker->hook;
+
+	if (co__likely(hook != NULL)) {
+		worker->hook = NULL;
+		hook(worker, worker->hook_task, worker->hook_arg);
+	}
+}
+
+static inline void set_hook(struct co__worker *worker, co__park_fn *hook,
+		struct co_task *task, void *arg)
+{
+	worker->hook = hook;
+	worker->hook_task = task;
+	worker->hook_arg = arg;
+}
+
+/* The entry of each task, on its own stack. */
+static void task_main(void *arg)
+{
+	struct co_task *self = arg;
+
+	co__checked_enter(&self->checked, &self->worker->checked);
+	landed(self->worker);
+	co__task_run(self);
+}
+
+/* Make NEXT the task that WORKER runs. */
+static inline void set_current(struct co__worker *worker, struct co_task *next)
+{
+	if (next->context.saved == NULL) {
+		char *top = (char *)next - 64;
+
+		co__checked_begin(&next->checked, next->stack_bottom,
+				(size_t)((char *)next
+				- (char *)next->stack_bottom));
+		co__context_make(&next->context, next->stack_bottom,
+				(size_t)(top - (char *)next->stack_bottom),
+				task_main, next);
+	}
+	next->worker = worker;
+	worker->current = next;
+	AO_store(&worker->switches, AO_load(&worker->switches) + 1);
+}
+
+static void switch_to_task(struct co__worker *worker, struct co_task *self,
+		struct co_task *next)
+{
+	set_current(worker, next);
+	co__checked_leave(&self->checked, &next->checked, 0);
+	co__context_switch(&self->context, &next->context);
+	/* Another thread, perhaps: `worker' is of the past. */
+	co__checked_enter(&self->checked, &self->worker->checked);
+	landed(self->worker);
+}
+
+static void switch_to_scheduler(struct co__worker *worker, struct co_task *self)
+{
+	worker->current = NULL;
+	co__checked_leave(&self->checked, &worker->checked, 0);
+	co__context_switch(&self->context, &worker->context);
+	co__checked_enter(&self->checked, &self->worker->checked);
+	landed(self->worker);
+}
+
+/* The task in the run-next slot, or NULL. */
+static inline struct co_task *take_next(struct co__worker *worker)
+{
+	AO_t next = AO_load(&worker->next);
+
+	/* Acquire and release: a thief may take it instead. */
+	if (next == 0 || !AO_compare_and_swap_full(&worker->next, next, 0))
+		return NULL;
+
+	return (struct co_task *)next;
+}
+
+/* The next task nearby, or NULL if there is none. */
+static inline struct co_task *pick_local(struct co__worker *worker)
+{
+	struct co_task *task;
+
+	if (worker->next_streak < CO__NEXT_STREAK) {
+		task = take_next(worker);
+		if (task != NULL) {
+			worker->next_streak++;
+			return task;
+		}
+	}
+	worker->next_streak = 0;
+	task = co__runq_pop(&worker->queue);
+
+	return task != NULL ? task : take_next(worker);
+}
+
+static inline bool time_to_look_around(const struct co__worker *worker)
+{
+	return AO_load(&worker->switches) % CO__LOOK_AROUND == 0;
+}
+
+void co__worker_park(struct co_task *self, co__park_fn *hook, void *arg)
+{
+	struct co__worker *worker = self->worker;
+	struct co_task *next = time_to_look_around(worker) ? NULL
+			: pick_local(worker);
+
+	set_hook(worker, hook, self, arg);
+	if (co__likely(next != NULL))
+		switch_to_task(worker, self, next);
+	else
+		switch_to_scheduler(worker, self);
+}
+
+void co__worker_park_on_scheduler(struct co_task *self, co__park_fn *hook,
+		void *arg)
+{
+	set_hook(self->worker, hook, self, arg);
+	switch_to_scheduler(self->worker, self);
+}
+
+void co__worker_leave(struct co_task *self, co__park_fn *hook)
+{
+	struct co__worker *worker = self->worker;
+	struct co_task *next = time_to_look_around(worker) ? NULL
+			: pick_local(worker);
+
+	set_hook(worker, hook, self, NULL);
+	if (next != NULL) {
+		set_current(worker, next);
+		co__checked_leave(&self->checked, &next->checked, 1);
+		co__context_switch(&self->context, &next->context);
+	} else {
+		worker->current = NULL;
+		co__checked_leave(&self->checked, &worker->checked, 1);
+		co__context_switch(&self->context, &worker->context);
+	}
+	abort();
+}
+
+/* --- Making runnable ---------------------------------------------------- */
+
+/* Move half of the full queue to the inject queue, and TASK after it. */
+static void overflow(struct co__worker *worker, struct co_task *task)
+{
+	struct co_task *moved[STEAL_BATCH];
+	unsigned n = co__runq_steal(&worker->queue, moved, STEAL_BATCH);
+
+	for (unsigned i = 0; i < n; i++)
+		co__inject_put(&worker->loop->inject, &moved[i]->tick);
+	co__inject_put(&worker->loop->inject, &task->tick);
+}
+
+static inline void push(struct co__worker *worker, struct co_task *task)
+{
+	if (co__unlikely(!co__runq_push(&worker->queue, task)))
+		overflow(worker, task);
+}
+
+static void push_pinned(struct co_task *task)
+{
+	struct co__worker *home = task->home;
+
+	co_queue_put(&home->pinned,
+			(struct co_queue_node *)(void *)task->tick.private_);
+	if (home != co__worker_here)
+		co__idle_wake(home);
+}
+
+/* Whether TASK can't go to the queues of WORKER. */
+static inline bool is_foreign(const struct co__worker *worker,
+		const struct co_task *task)
+{
+	return worker == NULL || worker->loop != task->loop
+			|| task->home != NULL;
+}
+
+static void ready_foreign(struct co_task *task)
+{
+	struct co_loop *loop = task->loop;
+
+	if (task->home != NULL) {
+		push_pinned(task);
+		return;
+	}
+	co__inject_put(&loop->inject, &task->tick);
+	co__idle_notify(loop);
+}
+
+/* Append TASK, and tell the idle if it isn't the only one waiting. */
+static inline void queue_last(struct co__worker *worker, struct co_task *task)
+{
+	push(worker, task);
+	if (co__runq_length(&worker->queue) > 1 || AO_load(&worker->next) != 0)
+		co__idle_notify(worker->loop);
+}
+
+void co__ready(struct co_task *task)
+{
+	struct co__worker *worker = co__worker_here;
+	AO_t older;
+
+	if (co__unlikely(is_foreign(worker, task))) {
+		ready_foreign(task);
+		return;
+	}
+	if (worker->current == NULL) {
+		/* A batch of events or timers, in the order they came. */
+		queue_last(worker, task);
+		return;
+	}
+	older = AO_load(&worker->next);
+	if (older == 0) {
+		/* Only the owner makes it non-zero.  Release: pairs with
+		 * take_next of a thief. */
+		AO_store_release(&worker->next, (AO_t)task);
+		if (co__runq_length(&worker->queue) == 0)
+			return;
+	} else {
+		if (AO_compare_and_swap_full(&worker->next, older, (AO_t)task))
+			push(worker, (struct co_task *)older);
+		else	/* a thief took it; release as above */
+			AO_store_release(&worker->next, (AO_t)task);
+	}
+	co__idle_notify(worker->loop);
+}
+
+void co__ready_new(struct co_task *task)
+{
+	struct co__worker *worker = co__worker_here;
+
+	if (co__unlikely(is_foreign(worker, task))) {
+		ready_foreign(task);
+		return;
+	}
+	queue_last(worker, task);
+}
+
+static void requeue(struct co__worker *worker, struct co_task *self, void *arg)
+{
+	(void)arg;
+	if (self->home != NULL) {
+		push_pinned(self);
+		return;
+	}
+	push(worker, self);
+	if (AO_load(&worker->next) != 0)
+		co__idle_notify(worker->loop);
+}
+
+void co__worker_yield(struct co_task *self)
+{
+	struct co__worker *worker = self->worker;
+	struct co_task *next;
+
+	if (co__unlikely(time_to_look_around(worker))) {
+		co__worker_park_on_scheduler(self, requeue, NULL);
+		return;
+	}
+	next = pick_local(worker);
+	if (next == NULL) {
+		/* Counted, so that the scheduler gets its turn. */
+		AO_store(&worker->switches, AO_load(&worker->switches) + 1);
+		return;
+	}
+	set_hook(worker, requeue, self, NULL);
+	switch_to_task(worker, self, next);
+}
+
+/* --- The scheduler ------------------------------------------------------ */
+
+/* Take some of the inject queue: run the ticks, queue the tasks. */
+static void take_injected(struct co__worker *worker)
+{
+	struct co__inject *inject = &worker->loop->inject;
+	struct co_tick *ticks[INJECT_BATCH];
+	unsigned n = co__inject_take(inject, ticks, INJECT_BATCH);
+
+	if (n == 0)
+		return;
+	for (unsigned i = 0; i < n; i++) {
+		if (ticks[i]->run == NULL) {
+			push(worker, co__task_of_tick(ticks[i]));
+			ticks[i] = NULL;
+		}
+	}
+	if (co__inject_has_some(inject)
+			|| co__runq_length(&worker->queue) > 1)
+		co__idle_notify(worker->loop);
+	for (unsigned i = 0; i < n; i++)
+		if (ticks[i] != NULL)
+			ticks[i]->run(ticks[i]);
+}
+
+/* Let timers go off, of all workers: the others may sleep or compute. */
+static void run_timers(struct co__worker *worker)
+{
+	struct co_loop *loop = worker->loop;
+	co_time now = 0;
+
+	for (unsigned i = 0; i < loop->threads; i++) {
+		struct co__wheel *wheel = &loop->workers[i].wheel;
+
+		if (AO_load(&wheel->count) == 0)
+			continue;
+		if (now == 0)
+			now = co_now();
+		AO_store(&worker->timers, AO_load(&worker->timers)
+				+ co__wheel_run(wheel, now));
+	}
+}
+
+static struct co_task *take_pinned(struct co__worker *worker)
+{
+	struct co_queue_node *node = co_queue_get(&worker->pinned);
+
+	if (node == NULL)
+		return NULL;
+
+	return co__task_of_tick(co__container_of(node, struct co_tick,
+			private_));
+}
+
+/* Take half of VICTIM's queue: the first to run, the rest to our own. */
+static struct co_task *steal_from(struct co__worker *worker,
+		struct co__worker *victim)
+{
+	struct co_task *stolen[STEAL_BATCH];
+	unsigned n = co__runq_steal(&victim->queue, stolen, STEAL_BATCH);
+
+	for (unsigned i = 1; i < n; i++)
+		push(worker, stolen[i]);
+	if (n > 1)
+		co__idle_notify(worker->loop);
+	AO_store(&worker->steals, AO_load(&worker->steals) + n);
+
+	return n > 0 ? stolen[0] : NULL;
+}
+
+/* Take what VICTIM wanted to run next, if the monitor saw it stuck. */
+static struct co_task *steal_next(struct co__worker *worker,
+		struct co__worker *victim)
+{
+	struct co_task *task;
+
+	if (AO_load(&victim->next) == 0
+			|| AO_load(&victim->stuck_at)
+			!= AO_load(&victim->switches))
+		return NULL;
+	task = take_next(victim);
+	if (task != NULL)
+		AO_store(&worker->steals, AO_load(&worker->steals) + 1);
+
+	return task;
+}
+
+static struct co_task *steal(struct co__worker *worker)
+{
+	struct co_loop *loop = worker->loop;
+	unsigned start = co__worker_random(worker);
+
+	for (unsigned i = 0; i < loop->threads; i++) {
+		struct co__worker *victim = &loop->workers[(start + i)
+				% loop->threads];
+		struct co_task *task;
+
+		if (victim == worker)
+			continue;
+		task = steal_from(worker, victim);
+		if (task == NULL)
+			task = steal_next(worker, victim);
+		if (task != NULL)
+			return task;
+	}
+
+	return NULL;
+}
+
+bool co__loop_has_work(struct co_loop *loop)
+{
+	if (co__inject_has_some(&loop->inject))
+		return true;
+	for (unsigned i = 0; i < loop->threads; i++) {
+		struct co__worker *worker = &loop->workers[i];
+
+		if (co__runq_length(&worker->queue) != 0)
+			return true;
+		if (AO_load(&worker->next) != 0 && AO_load(&worker->stuck_at)
+				== AO_load(&worker->switches))
+			return true;
+	}
+
+	return false;
+}
+
+bool co__worker_sees_work(struct co__worker *worker)
+{
+	return AO_load(&worker->loop->stop) != 0
+			|| AO_load(&worker->next) != 0
+			|| !co_queue_is_empty(&worker->pinned)
+			|| co__loop_has_work(worker->loop);
+}
+
+/* Look at everything that pick_local doesn't. */
+static void look_around(struct co__worker *worker)
+{
+	run_timers(worker);
+	take_injected(worker);
+	if (AO_load(&worker->loop->polled) != 0)
+		co__idle_poll(worker);
+}
+
+/* The next task, or NULL if the loop stops.  Sleeps while there is none. */
+static struct co_task *find(struct co__worker *worker)
+{
+	struct co_loop *loop = worker->loop;
+	struct co_task *task;
+
+	if (time_to_look_around(worker))
+		look_around(worker);
+	while (!AO_load_acquire(&loop->stop)) {	/* pairs with loop_end */
+		task = take_pinned(worker);
+		if (task == NULL)
+			task = pick_local(worker);
+		if (task == NULL) {
+			run_timers(worker);
+			take_injected(worker);
+			task = pick_local(worker);
+		}
+		if (task == NULL) {
+			co__idle_search(worker);
+			task = steal(worker);
+		}
+		if (task != NULL) {
+			co__idle_found(worker);
+			return task;
+		}
+		co__idle_sleep(worker);
+	}
+
+	return NULL;
+}
+
+static void switch_from_scheduler(struct co__worker *worker,
+		struct co_task *next)
+{
+	set_current(worker, next);
+	co__checked_leave(&worker->checked, &next->checked, 0);
+	co__context_switch(&worker->context, &next->context);
+	co__checked_enter(&worker->checked, NULL);
+	worker->current = NULL;
+	landed(worker);
+}
+
+void co__worker_run(struct co__worker *worker)
+{
+	struct co__worker *outer = co__worker_here;
+	struct co_task *task;
+
+	co__worker_here = worker;
+	co__checked_adopt(&worker->checked);
+	while ((task = find(worker)) != NULL)
+		switch_from_scheduler(worker, task);
+	co__idle_found(worker);
+	co__worker_here = outer;
+}
+
+int co__worker_init(struct co__worker *worker, struct co_loop *loop,
+		unsigned index)
+{
+	worker->loop = loop;
+	worker->index = index;
+	worker->random = 0x9e3779b9u * (index + 1);
+	worker->stuck_at = (AO_t)-1;
+	co_queue_init(&worker->pinned);
+	co__wheel_init(&worker->wheel, co_now());
+	if (sem_init(&worker->sleep, 0, 0) < 0)
+		return -errno;
+
+	return 0;
+}
+
+void co__worker_deinit(struct co__worker *worker)
+{
+	sem_destroy(&worker->sleep);
+}

@@ -1,0 +1,116 @@
+/* SPDX-License-Identifier: MIT */
+#ifndef COLOOP_LIB_WORKER_H
+#define COLOOP_LIB_WORKER_H
+
+/*
+ * worker.h - a thread that runs tasks
+ *
+ * Switching   A task that parks switches straight to the next runnable one.
+ *             Only when there is none nearby, or when it is time to look
+ *             around, it switches to the worker's own stack, the scheduler.
+ * Hooks       What must happen to a task after it has left its stack (queue
+ *             it, arm its wait, free it) is a hook: set before the switch, and
+ *             called by whoever the switch arrives at, first thing.
+ * Fairness    A wake-up goes to the run-next slot, a spawn or a yield to the
+ *             end of the queue.  After CO__NEXT_STREAK turns of the slot the
+ *             queue has one; every CO__LOOK_AROUND switches the scheduler
+ *             looks at timers, the inject queue and the poller.
+ */
+
+#include <pthread.h>
+#include <semaphore.h>
+
+#include <coloop/queue.h>
+
+#include "frame.h"
+#include "inject.h"
+#include "os/os.h"
+#include "runq.h"
+#include "task.h"
+#include "timer.h"
+#include "wait.h"
+
+#define CO__LOOK_AROUND 64u
+#define CO__NEXT_STREAK 16u
+#define CO__EVENTS 256
+
+struct co__worker {
+	/* The owner's: the thread that runs it. */
+	struct co_task *current;	/* the task that runs, or NULL */
+	co__park_fn *hook;		/* to be called after the switch */
+	struct co_task *hook_task;
+	void *hook_arg;
+	AO_t switches;			/* relaxed: switches so far */
+	unsigned next_streak;		/* turns that the slot had in a row */
+	unsigned random;		/* state of a generator */
+	bool searching;			/* counted in idle.searching */
+	struct co_loop *loop;		/* constant */
+	struct co__context context;	/* the scheduler, while a task runs */
+	struct co__checked checked;
+	struct co__frame_cache frames;
+	AO_t fd_waits;			/* relaxed: parked minus resumed here */
+	AO_t spawned, ended;		/* relaxed: tasks */
+	AO_t steals, polls, events, timers;	/* relaxed: statistics */
+	const void *watching;		/* the fd whose node runs, or NULL */
+	struct co__poll_event polled[CO__EVENTS];
+
+	/* Shared. */
+	AO_t next __attribute__((aligned(64)));	/* atomic: run-next slot */
+	AO_t stuck_at;			/* atomic: value of `switches' at which
+					 * the monitor allowed to steal next */
+	AO_t seen_at;			/* monitor: `switches' at its last look */
+	struct co__runq queue;
+	struct co_queue pinned;		/* put: anyone; get: owner */
+	struct co__wheel wheel;
+
+	/* Sleeping: see idle.h. */
+	struct co__list idle_link;	/* lock: idle */
+	bool is_idle;			/* lock: idle */
+	bool is_polling;		/* lock: idle */
+	sem_t sleep;
+	pthread_t thread;		/* constant while the loop runs */
+	unsigned index;			/* constant */
+};
+
+/* The worker of this thread, or NULL.  After a switch a task takes its worker
+ * from itself: it may be in another thread than before. */
+extern _Thread_local struct co__worker *co__worker_here
+		__attribute__((tls_model("initial-exec"), visibility("hidden")));
+
+int co__worker_init(struct co__worker *worker, struct co_loop *loop,
+		unsigned index);
+void co__worker_deinit(struct co__worker *worker);
+
+/* Run tasks until the loop stops. */
+void co__worker_run(struct co__worker *worker);
+
+/* Make TASK runnable (any thread); it must not be so already, and the caller
+ * must own it.  From here on it may run, or be gone. */
+void co__ready(struct co_task *task);
+
+/* The same for a task that has never run. */
+void co__ready_new(struct co_task *task);
+
+/* Switch away from SELF for good; HOOK releases it. */
+void co__worker_leave(struct co_task *self, co__park_fn *hook)
+		__attribute__((noreturn));
+
+/* Let other tasks of this worker run, if there are any; SELF goes to the end
+ * of the queue. */
+void co__worker_yield(struct co_task *self);
+
+/* Switch away from SELF, and call HOOK(worker, SELF, ARG) on another stack.
+ * Returns when SELF has been made ready, perhaps in another thread. */
+void co__worker_park(struct co_task *self, co__park_fn *hook, void *arg);
+
+/* Switch to the scheduler, not to the next task, and call HOOK there. */
+void co__worker_park_on_scheduler(struct co_task *self, co__park_fn *hook,
+		void *arg);
+
+/* Whether some queue of the loop has work that WORKER could take. */
+bool co__worker_sees_work(struct co__worker *worker);
+
+/* A pseudo-random number. */
+unsigned co__worker_random(struct co__worker *worker);
+
+#endif
