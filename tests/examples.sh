@@ -1,0 +1,452 @@
+#!/bin/sh
+# SPDX-License-Identifier: MIT
+#
+# examples.sh - run the example programs and see that they do what they say
+#
+# Reports in TAP.  The programs are in $builddir/examples.  Servers choose
+# their port and print it; all that waits has a limit; nothing is left running.
+
+# The clients are bash's /dev/tcp and curl.
+if [ -z "$BASH_VERSION" ]; then
+	if ! command -v bash >/dev/null; then
+		echo '1..0 # SKIP bash was not found'
+		exit 0
+	fi
+	exec bash "$0" "$@"
+fi
+
+bin=${builddir:-${top_builddir:-.}}/examples
+tmp=$(mktemp -d) || exit 1
+number=0 failures=0 children=()
+
+cleanup()
+{
+	for child in "${children[@]}"; do
+		kill -KILL "$child" 2>/dev/null
+	done
+	rm -rf "$tmp"
+}
+trap cleanup EXIT
+trap 'exit 1' HUP INT TERM
+
+# check DESCRIPTION COMMAND...: one test; it passes if the command does.
+check()
+{
+	local description=$1
+	shift
+	number=$((number + 1))
+	if "$@" >"$tmp/log" 2>&1 </dev/null; then
+		echo "ok $number - $description"
+	else
+		failures=$((failures + 1))
+		echo "not ok $number - $description"
+		head -c 2000 "$tmp/log" | tr -d '\r\0' | sed 's/^/# /'
+		echo
+	fi
+}
+
+skip()
+{
+	number=$((number + 1))
+	echo "ok $number - $1 # SKIP $2"
+}
+
+# within SECONDS COMMAND...: true as soon as the command is.
+within()
+{
+	local end=$((SECONDS + $1))
+	shift
+	until "$@"; do
+		[ $SECONDS -lt $end ] || return 1
+		sleep 0.05
+	done
+}
+
+# start NAME ARGUMENT...: run a server; sets pid, port and log.
+start()
+{
+	log=$tmp/$1.$RANDOM
+	"$bin/$1" "${@:2}" >"$log" 2>"$log.err" </dev/null &
+	pid=$!
+	children+=("$pid")
+	if ! within 15 grep -qs '^listening on ' "$log"; then
+		echo "# $1 doesn't listen"
+		sed 's/^/# /' "$log.err"
+		port=1
+		return 1
+	fi
+	port=$(sed 's/.*://;q' "$log")
+}
+
+is_gone()
+{
+	! kill -0 "$1" 2>/dev/null
+}
+
+# A server that gets SIGTERM ends with status 0.
+ends()
+{
+	kill -TERM "$1" && within 15 is_gone "$1" && wait "$1"
+}
+
+# say FD TEXT, hear FD TEXT: one line to, or from, a connection.
+say()
+{
+	printf '%s\n' "$2" >&"$1"
+}
+
+hear()
+{
+	local line
+	read -r -t 10 -u "$1" line && [ "$line" = "$2" ] || {
+		echo "heard '$line' instead of '$2'"
+		return 1
+	}
+}
+
+dial()
+{
+	exec {dialled}<>"/dev/tcp/127.0.0.1/$port"
+}
+
+
+## The programs that only print
+
+check 'hello greets' test "$(timeout 20 "$bin/hello")" = 'hello, world'
+
+primes=$(timeout 20 "$bin/pipeline" 8 | tr '\n' ' ')
+check 'pipeline finds the first primes' test "$primes" = '2 3 5 7 11 13 17 19 '
+
+last_prime()
+{
+	[ "$(timeout 60 "$bin/pipeline" 1000 | tail -n 1)" = 7919 ]
+}
+check 'pipeline finds the 1000th prime' last_prime
+
+wrong_usage()
+{
+	timeout 20 "$bin/pipeline" 0
+	[ $? -eq 2 ]
+}
+check 'pipeline refuses a number out of range' wrong_usage
+
+## The echo server
+
+echoes()
+{
+	local i
+	dial || return 1
+	for i in 1 2 3; do
+		say "$dialled" "line $i" && hear "$dialled" "line $i" ||
+			return 1
+	done
+	exec {dialled}>&-
+}
+
+# Its descriptors are used up by the first few of these; the others wait in
+# the queue of the system.
+crowd()
+{
+	local i fds=()
+	for i in {1..50}; do
+		dial || return 1
+		fds+=("$dialled")
+	done
+	say "${fds[0]}" first && hear "${fds[0]}" first || return 1
+	sleep 0.3
+	for i in "${fds[@]}"; do
+		exec {i}>&-
+	done
+}
+
+start echo_server 127.0.0.1 0
+check 'echo_server echoes' echoes
+check 'echo_server ends on SIGTERM' ends "$pid"
+
+start echo_server ::1 0 2>/dev/null &&
+	check 'echo_server listens on IPv6' grep -q '\[::1\]' "$log" ||
+	skip 'echo_server listens on IPv6' 'no IPv6 here'
+kill -INT "$pid" 2>/dev/null
+
+in_use()
+{
+	timeout 20 "$bin/echo_server" 127.0.0.1 "$port"
+	[ $? -eq 1 ]
+}
+
+start_with_few_descriptors()
+{
+	local limit
+	limit=$(ulimit -S -n)
+	ulimit -S -n 20
+	start echo_server 127.0.0.1 0
+	ulimit -S -n "$limit"
+}
+
+start_with_few_descriptors
+check 'echo_server says that a port is in use' in_use
+check 'echo_server serves a crowd with 20 descriptors' crowd
+check 'echo_server serves on after the crowd' within 10 echoes
+check 'echo_server ends on SIGTERM after the crowd' ends "$pid"
+
+## The chat server
+
+two_chat()
+{
+	local ada bob
+	dial && ada=$dialled && dial && bob=$dialled || return 1
+	hear "$ada" "* your nick name?" && say "$ada" ada &&
+		hear "$ada" "* ada is here" &&
+		hear "$bob" "* your nick name?" && say "$bob" ada &&
+		hear "$bob" "* ada is taken" && say "$bob" "bob" &&
+		hear "$bob" "* bob is here" && hear "$ada" "* bob is here" &&
+		say "$ada" "hi bob" && hear "$bob" "ada: hi bob" &&
+		hear "$ada" "ada: hi bob" && say "$bob" "/me waves" &&
+		hear "$ada" "* bob waves" && say "$bob" "/quit" &&
+		hear "$ada" "* bob has left"
+}
+
+long_line()
+{
+	local line
+	line=$(printf '%0500d' 0)
+	dial && hear "$dialled" "* your nick name?" &&
+		say "$dialled" "$line" &&
+		hear "$dialled" "* that line is too long"
+}
+
+# One that never reads must not keep the others from talking.
+slow_one()
+{
+	local fast slow i text
+	text=$(printf '%0390d' 0)
+	dial && slow=$dialled && dial && fast=$dialled || return 1
+	hear "$fast" "* your nick name?" && say "$fast" fast &&
+		hear "$fast" "* fast is here" && say "$slow" slow &&
+		hear "$fast" "* slow is here" || return 1
+	for ((i = 0; i < 3000; i++)); do
+		say "$fast" "$text" && hear "$fast" "fast: $text" || return 1
+	done
+}
+
+start chat_server 0
+check 'chat_server lets two chat' two_chat
+check 'chat_server refuses endless lines' long_line
+check 'chat_server keeps talking beside one that is slow' slow_one
+check 'chat_server ends on SIGTERM' ends "$pid"
+
+## The demonstration
+
+demo()
+{
+	timeout 60 "$bin/demo" --seconds 1 "$@" >"$tmp/demo"
+}
+
+demo_is_quiet()
+{
+	cat "$tmp/demo"
+	grep -q '^errors  *0$' "$tmp/demo" &&
+		grep -q '^requests  *[1-9]' "$tmp/demo" &&
+		! grep -q $'\r' "$tmp/demo"
+}
+
+demo_scales_down()
+{
+	(ulimit -n 128 && demo --clients 200) && demo_is_quiet
+}
+
+demo_interrupted()
+{
+	"$bin/demo" --seconds 60 --clients 20 >"$tmp/demo" &
+	local child=$!
+	children+=("$child")
+	sleep 1
+	ends "$child" && demo_is_quiet
+}
+
+# The file changes after the demonstration has read it.
+demo_notices()
+{
+	local status
+	mkdir "$tmp/files"
+	echo before >"$tmp/files/file"
+	"$bin/demo" --seconds 30 --clients 5 "$tmp/files" &
+	local child=$!
+	children+=("$child")
+	sleep 1
+	echo change >"$tmp/files/file"
+	within 15 is_gone "$child"
+	wait "$child"
+	status=$?
+	grep -q 'FAILED: file: ' "$tmp/log" && [ $status -eq 1 ]
+}
+
+check 'demo drives 200 clients' demo --clients 200
+check 'demo prints figures and no progress' demo_is_quiet
+check 'demo makes do with few descriptors' demo_scales_down
+check 'demo ends early on a signal' demo_interrupted
+check 'demo notices a wrong answer' demo_notices
+
+## The HTTP server, and the proxy before it
+
+if ! command -v curl >/dev/null; then
+	skip 'http_server and tcp_proxy' 'curl was not found'
+	echo "1..$number"
+	exit $((failures > 0))
+fi
+
+www=$tmp/www
+mkdir -p "$www/site" "$www/plain dir"
+echo 'the secret' >"$tmp/secret"
+ln -s ../secret "$www/link"
+echo 'a small file' >"$www/small.txt"
+: >"$www/empty"
+echo '<p>index</p>' >"$www/site/index.html"
+echo 'odd' >"$www/plain dir/<odd> name%.txt"
+head -c 20000000 /dev/urandom >"$www/large"
+
+get()
+{
+	curl -s --max-time 30 "$@"
+}
+
+# status EXPECTED ARGUMENT...: what the server answers.
+status()
+{
+	local got
+	got=$(get -o "$tmp/body" -w '%{http_code}' "${@:2}")
+	echo "status $got instead of $1"
+	[ "$got" = "$1" ]
+}
+
+same()
+{
+	get -o "$tmp/body" "$url/$1" && cmp "$tmp/body" "$www/$1"
+}
+
+head_only()
+{
+	get -I "$url/small.txt" | tr -d '\r' >"$tmp/head"
+	cat "$tmp/head"
+	grep -q '^HTTP/1.1 200 OK$' "$tmp/head" &&
+		grep -q '^Content-Length: 13$' "$tmp/head" &&
+		grep -q '^Content-Type: text/plain' "$tmp/head"
+}
+
+one_connection()
+{
+	[ "$(get -o "$tmp/1" -o "$tmp/2" -w '%{num_connects} ' \
+		"$url/small.txt" "$url/site/")" = '1 0 ' ]
+}
+
+# A way out of the directory gives an error, and nothing of the secret.
+no_way_out()
+{
+	local path got
+	for path in ../secret %2e%2e/secret ..%2fsecret site/../../secret \
+		site/%2e%2e/%2e%2e/secret link /../secret .%00./secret \
+		"${tmp#/}/secret" '..\secret'
+	do
+		got=$(get --path-as-is -o "$tmp/body" -w '%{http_code}' \
+			"$url/$path")
+		echo "$path: $got"
+		[[ $got = 40[034] ]] && ! grep -q secret "$tmp/body" ||
+			return 1
+	done
+}
+
+redirects()
+{
+	status 301 "$url/site" && get -L "$url/site" | grep -q index &&
+		get -L "$url/plain%20dir" | grep -q '&lt;odd&gt; name%.txt' &&
+		[ "$(get "$url/plain%20dir/%3Codd%3E%20name%25.txt")" = odd ]
+}
+
+unmodified()
+{
+	local date
+	date=$(get -I "$url/small.txt" | tr -d '\r' |
+		sed -n 's/^Last-Modified: //p')
+	status 304 -H "If-Modified-Since: $date" "$url/small.txt"
+}
+
+too_long()
+{
+	local text
+	text=$(printf '%09000d' 0)
+	status 414 "$url/$text" && status 431 -H "X: $text" "$url/"
+}
+
+raw()
+{
+	dial && printf "$1" >&"$dialled" &&
+		timeout 10 cat <&"$dialled" >"$tmp/raw"
+	exec {dialled}>&-
+}
+
+pipelined()
+{
+	raw 'GET /small.txt HTTP/1.1\r\nHost: a\r\n\r\nHEAD / HTTP/1.1\r\nHost: a\r\n\r\nGET /empty HTTP/1.0\r\n\r\n'
+	cat "$tmp/raw"
+	[ "$(grep -c '^HTTP/1.1 200' "$tmp/raw")" = 3 ]
+}
+
+malformed()
+{
+	local request
+	for request in '\r\n\r\nnonsense\r\n' 'GET / HTTP/1.1\r\n\r\n' \
+		'GET nowhere HTTP/1.0\r\n\r\n' 'GET /%%zz HTTP/1.0\r\n\r\n' \
+		'GET / HTTP/1.0\r\nfolded\r\n \r\n\r\n' \
+		'GET / HTTP/1.0\r\nContent-Length: x\r\n\r\n'
+	do
+		raw "$request"
+		cat "$tmp/raw"
+		grep -q '^HTTP/1.1 400 ' "$tmp/raw" || return 1
+	done
+}
+
+parallel()
+{
+	local i pids=()
+	for i in {1..10}; do
+		get -o "$tmp/large.$i" "$url/large" &
+		pids+=($!)
+	done
+	for i in "${pids[@]}"; do
+		wait "$i" || return 1
+	done
+	for i in {1..10}; do
+		cmp "$tmp/large.$i" "$www/large" || return 1
+		rm "$tmp/large.$i"
+	done
+}
+
+start http_server "$www" 0
+http_port=$port http_pid=$pid url=http://127.0.0.1:$port
+check 'http_server sends a file' same small.txt
+check 'http_server sends an empty file' same empty
+check 'http_server sends a large file' same large
+check 'http_server knows HEAD' head_only
+check 'http_server keeps connections' one_connection
+check 'http_server answers 404' status 404 "$url/nothing"
+check 'http_server answers 405' status 405 -d body "$url/small.txt"
+check 'http_server answers 413' status 413 -X GET -d body "$url/small.txt"
+check 'http_server answers 414 and 431' too_long
+check 'http_server answers 400' malformed
+check 'http_server answers 304' unmodified
+check 'http_server redirects and lists directories' redirects
+check 'http_server answers pipelined requests' pipelined
+check 'http_server lets nothing out' no_way_out
+check 'http_server serves 10 at once' parallel
+
+start tcp_proxy 0 127.0.0.1 "$http_port"
+proxy_pid=$pid url=http://127.0.0.1:$port
+check 'tcp_proxy passes a small file on' same small.txt
+check 'tcp_proxy passes a large file on' same large
+check 'tcp_proxy passes 10 at once on' parallel
+check 'http_server ends on SIGTERM' ends "$http_pid"
+check 'tcp_proxy hangs up without a target' status 000 "$url/small.txt"
+check 'tcp_proxy ends on SIGTERM' ends "$proxy_pid"
+
+echo "1..$number"
+exit $((failures > 0))

@@ -1,0 +1,71 @@
+#!/bin/sh
+# SPDX-License-Identifier: MIT
+#
+# run-tap.sh PROGRAM - run a test of any kind and report it in TAP
+#
+# A Criterion program reports each of its tests.  Anything else is one test,
+# whose exit status says it: 0 passed, 77 skipped, else failed; a script may
+# also write TAP of its own.  Nobody waits for ever: CO_TEST_TIMEOUT limits one
+# Criterion test, in seconds; CO_TEST_PROGRAM_TIMEOUT, by default ten times as
+# much, the program.
+
+program=$1
+name=$(basename "$program" .sh)
+limit=${CO_TEST_TIMEOUT:-60}
+program_limit=${CO_TEST_PROGRAM_TIMEOUT:-$((limit * 10))}
+
+run()
+{
+	timeout -k 10 "$program_limit" "$@"
+}
+
+# A pipe is needed: Criterion truncates a file before it writes its report.
+criterion()
+{
+	report=$(run "$program" --tap=/dev/stdout --timeout "$limit" \
+		</dev/null)
+	status=$?
+	printf '%s\n' "$report"
+
+	# What the report says already is not to be counted again.
+	if printf '%s\n' "$report" | grep -q '^not ok' && [ $status -eq 1 ]
+	then
+		exit 0
+	fi
+	if ! printf '%s\n' "$report" | grep -q '^1\.\.[1-9]'
+	then
+		echo "Bail out! $name ended with status $status, without a test"
+	fi
+	exit $status
+}
+
+plain()
+{
+	output=$("$@" </dev/null 2>&1)
+	status=$?
+	if printf '%s\n' "$output" | grep -q '^1\.\.[0-9]'
+	then
+		printf '%s\n' "$output"
+		exit $status
+	fi
+
+	[ -z "$output" ] || printf '%s\n' "$output" | sed 's/^/# /'
+	echo 1..1
+	case $status in
+	0)
+		echo "ok 1 - $name" ;;
+	77)
+		echo "ok 1 - $name # SKIP $(printf '%s' "$output" | tail -n 1)" ;;
+	*)
+		echo "not ok 1 - $name (status $status)" ;;
+	esac
+}
+
+case $program in
+*.sh)
+	plain run "${SHELL:-/bin/sh}" "$program" ;;
+*/torture/*)
+	plain run "$program" ;;
+*)
+	criterion ;;
+esac

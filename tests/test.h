@@ -1,0 +1,454 @@
+/* SPDX-License-Identifier: MIT */
+#ifndef COLOOP_TESTS_TEST_H
+#define COLOOP_TESTS_TEST_H
+
+/*
+ * test.h - what the suites and the torture programs share
+ *
+ * - Assertions of Criterion leave by longjmp, so they stand in test bodies
+ *   only.  Tasks and foreign threads use CO_EXPECT(), which reports and
+ *   counts; run_in_loop() asserts at its end that nothing was counted.
+ * - CO_TEST() is a test whose body is a task.  It is run on a loop of one
+ *   thread, of the default number of threads, and of four.
+ * - Every loop made here has an allocator that counts: memory that isn't given
+ *   back, or with a wrong size, fails the test.
+ * - CO_TEST_SCALE(n) is n, or fewer where a checker makes everything slow.  The
+ *   environment variable CO_TEST_SCALE is the divisor if it is set.
+ *
+ * A program that defines CO_TEST_PLAIN before it includes this file has a main
+ * of its own and no Criterion.
+ */
+
+#define AO_REQUIRE_CAS
+#include <atomic_ops.h>
+#include <coloop.h>
+#ifndef CO_TEST_PLAIN
+#include <criterion/criterion.h>
+#endif
+
+#include <errno.h>
+#include <pthread.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#if defined __SANITIZE_THREAD__
+#define TEST_TSAN 1
+#elif defined __SANITIZE_ADDRESS__
+#define TEST_ASAN 1
+#elif defined __has_feature
+#if __has_feature(thread_sanitizer)
+#define TEST_TSAN 1
+#elif __has_feature(address_sanitizer)
+#define TEST_ASAN 1
+#endif
+#endif
+
+#ifdef TEST_ASAN
+int __lsan_do_recoverable_leak_check(void);
+#endif
+
+/* Suites use different parts of this file. */
+#define TEST_UNUSED __attribute__((unused))
+
+/* --- Failures --------------------------------------------------------- */
+
+static volatile AO_t test_failure_count TEST_UNUSED;
+
+TEST_UNUSED static bool test_check(bool good, const char *what,
+		const char *file, int line)
+{
+	if (good)
+		return true;
+	/* The first few say it all; a storm would only fill the log. */
+	if (AO_fetch_and_add1_full(&test_failure_count) < 20)
+		fprintf(stderr, "%s:%d: expected: %s\n", file, line, what);
+	return false;
+}
+
+TEST_UNUSED static bool test_check_equal(long long got, long long want,
+		const char *what, const char *file, int line)
+{
+	if (got == want)
+		return true;
+	if (AO_fetch_and_add1_full(&test_failure_count) < 20)
+		fprintf(stderr, "%s:%d: %s: got %lld, expected %lld\n",
+				file, line, what, got, want);
+	return false;
+}
+
+/* Report and count unless CONDITION holds; its value.  Anywhere. */
+#define CO_EXPECT(condition)                                                \
+	test_check((condition), #condition, __FILE__, __LINE__)
+
+/* The same for two integers, with their values. */
+#define CO_EXPECT_EQ(got, want)                                             \
+	test_check_equal((long long)(got), (long long)(want),               \
+			#got " == " #want, __FILE__, __LINE__)
+
+TEST_UNUSED static size_t test_failures(void)
+{
+	return AO_load_acquire(&test_failure_count);
+}
+
+/* --- Scale ------------------------------------------------------------ */
+
+TEST_UNUSED static bool test_on_valgrind(void)
+{
+	const char *preload = getenv("LD_PRELOAD");
+
+	return preload != NULL && strstr(preload, "vgpreload") != NULL;
+}
+
+/* What counts are divided by, and what tolerances of time are multiplied by. */
+TEST_UNUSED static size_t test_divisor(void)
+{
+	const char *text = getenv("CO_TEST_SCALE");
+
+	if (text != NULL && atol(text) > 0)
+		return (size_t)atol(text);
+	if (test_on_valgrind())
+		return 50;
+#if defined TEST_TSAN
+	return 20;
+#elif defined TEST_ASAN
+	return 4;
+#else
+	return 1;
+#endif
+}
+
+TEST_UNUSED static size_t test_scale(size_t count)
+{
+	size_t scaled = count / test_divisor();
+
+	return scaled > 0 ? scaled : 1;
+}
+
+#define CO_TEST_SCALE(count) test_scale(count)
+
+/* --- Counters --------------------------------------------------------- */
+
+/* A counter that any task and thread may use; begins as { 0 }. */
+struct test_counter {
+	volatile AO_t value;
+};
+
+/* Add AMOUNT, which may be (size_t)-1, and return what it was before. */
+TEST_UNUSED static size_t counter_add(struct test_counter *counter,
+		size_t amount)
+{
+	return AO_fetch_and_add_full(&counter->value, amount);
+}
+
+TEST_UNUSED static size_t counter_get(const struct test_counter *counter)
+{
+	return AO_load_acquire(&counter->value);
+}
+
+TEST_UNUSED static void counter_set(struct test_counter *counter, size_t value)
+{
+	AO_store_release(&counter->value, value);
+}
+
+/* --- Random numbers --------------------------------------------------- */
+
+/* The next number of the sequence *STATE, which may begin with any value. */
+TEST_UNUSED static uint64_t test_random(uint64_t *state)
+{
+	uint64_t mixed = (*state += 0x9e3779b97f4a7c15u);
+
+	mixed = (mixed ^ (mixed >> 30)) * 0xbf58476d1ce4e5b9u;
+	mixed = (mixed ^ (mixed >> 27)) * 0x94d049bb133111ebu;
+	return mixed ^ (mixed >> 31);
+}
+
+/* A number below LIMIT. */
+TEST_UNUSED static size_t test_random_below(uint64_t *state, size_t limit)
+{
+	return (size_t)(test_random(state) % limit);
+}
+
+/* --- Memory ----------------------------------------------------------- */
+
+/* Bytes and blocks that the loops of this process hold. */
+static struct test_counter test_bytes TEST_UNUSED;
+static struct test_counter test_blocks TEST_UNUSED;
+
+TEST_UNUSED static void *test_allocate(void *context, size_t size)
+{
+	void *memory = malloc(size);
+
+	(void)context;
+	if (memory == NULL)
+		return NULL;
+	counter_add(&test_bytes, size);
+	counter_add(&test_blocks, 1);
+	return memory;
+}
+
+TEST_UNUSED static void test_release(void *context, void *memory, size_t size)
+{
+	(void)context;
+	if (memory == NULL)
+		return;
+	counter_add(&test_bytes, (size_t)0 - size);
+	counter_add(&test_blocks, (size_t)-1);
+	free(memory);
+}
+
+TEST_UNUSED static void test_expect_no_leak(void)
+{
+	CO_EXPECT_EQ(counter_get(&test_blocks), 0);
+	CO_EXPECT_EQ(counter_get(&test_bytes), 0);
+#ifdef TEST_ASAN
+	CO_EXPECT_EQ(__lsan_do_recoverable_leak_check(), 0);
+#endif
+}
+
+/* --- Loops ------------------------------------------------------------ */
+
+/* Ends the program: for what a test can't go on without. */
+#define test_or_die(call)                                                   \
+	test_die_unless((call) == 0, #call, __FILE__, __LINE__)
+
+TEST_UNUSED static void test_die_unless(bool good, const char *what,
+		const char *file, int line)
+{
+	if (good)
+		return;
+	fprintf(stderr, "%s:%d: failed: %s\n", file, line, what);
+	abort();
+}
+
+/* A loop of THREADS threads, 0: the default, that counts its memory. */
+TEST_UNUSED static struct co_loop *loop_or_die(unsigned threads)
+{
+	struct co_loop_options options = CO_LOOP_OPTIONS_INIT;
+	struct co_allocator counting = { test_allocate, test_release, NULL };
+	struct co_loop *loop = NULL;
+
+	options.threads = threads;
+	options.allocator = &counting;
+	test_or_die(co_loop_create(&options, &loop));
+	return loop;
+}
+
+/* Spawn FN(ARG) in LOOP, NULL: that of the calling task. */
+TEST_UNUSED static struct co_task *spawn_or_die(struct co_loop *loop,
+		co_task_fn *fn, void *arg)
+{
+	struct co_task *task = NULL;
+
+	test_or_die(co_spawn(loop, fn, arg, &task));
+	return task;
+}
+
+/* Join TASK and return its result. */
+TEST_UNUSED static int join_or_die(struct co_task *task)
+{
+	int result = 0;
+
+	test_or_die(co_join(task, &result));
+	return result;
+}
+
+/* Spawn COUNT tasks FN(ARG) in the loop of the calling task; join them all.
+ * Each must return 0. */
+TEST_UNUSED static void spawn_and_join_all(size_t count, co_task_fn *fn,
+		void *arg)
+{
+	struct co_task **tasks = calloc(count, sizeof *tasks);
+	size_t i;
+
+	test_die_unless(tasks != NULL, "calloc", __FILE__, __LINE__);
+	for (i = 0; i < count; i++)
+		tasks[i] = spawn_or_die(NULL, fn, arg);
+	for (i = 0; i < count; i++)
+		CO_EXPECT_EQ(join_or_die(tasks[i]), 0);
+	free(tasks);
+}
+
+/* Let every other task of the loop run until it waits for something: until
+ * all other threads are seen idle, three times in a row.  A bound of time
+ * keeps a test going if that never is.  Tasks only. */
+TEST_UNUSED static void settle(void)
+{
+	struct co_loop_stats stats = { .size = sizeof stats };
+	int calm = 0, rounds;
+
+	for (rounds = 0; rounds < 500 && calm < 3; rounds++) {
+		co_sleep(CO_MILLISECOND / 2);
+		if (co_loop_stats(co_loop_current(), &stats) != 0)
+			continue;
+		calm = stats.idle + 1 >= stats.threads ? calm + 1 : 0;
+	}
+}
+
+/* Make a loop of THREADS threads (0: the default), run FN(ARG) and what it
+ * spawns, destroy the loop, see that no memory is left, and return what FN
+ * returned.  In a Criterion program it fails the test on any failure. */
+TEST_UNUSED static int run_in_loop(unsigned threads, co_task_fn *fn, void *arg)
+{
+	struct co_loop *loop = loop_or_die(threads);
+	struct co_task *task = spawn_or_die(loop, fn, arg);
+	int result = -EDEADLK;
+	int ran = co_loop_run(loop);
+
+	if (!CO_EXPECT_EQ(ran, 0))
+		co_loop_dump(loop, 2);
+	else
+		CO_EXPECT_EQ(co_join(task, &result), 0);
+	CO_EXPECT_EQ(co_loop_destroy(loop), 0);
+	if (ran == 0)
+		test_expect_no_leak();
+#ifndef CO_TEST_PLAIN
+	cr_assert_eq(test_failures(), 0, "%zu expectations failed",
+			test_failures());
+#endif
+	return result;
+}
+
+/* --- Time ------------------------------------------------------------- */
+
+/* A deadline that every call notices: one that need not wait may look at a
+ * clock that is some milliseconds late. */
+#define TEST_LONG_AGO ((co_time)0)
+
+/* Wait, without a blocking call, until that clock has come to WHEN as well. */
+TEST_UNUSED static void outlast(co_time when)
+{
+	while (co_now() < when + 50 * CO_MILLISECOND)
+		;
+}
+
+/* --- Channels of numbers ---------------------------------------------- */
+
+/* A channel of the calling task's loop. */
+TEST_UNUSED static struct co_channel *channel_or_die(size_t item_size,
+		size_t capacity)
+{
+	struct co_channel *channel = NULL;
+
+	test_or_die(co_channel_create(NULL, item_size, capacity, &channel));
+	return channel;
+}
+
+/* A task that puts or gets numbers. */
+struct mover {
+	struct co_channel *channel;
+	size_t number;			/* to put, or what was got */
+	int result;
+	struct test_counter done;
+};
+
+TEST_UNUSED static int put_number(void *arg)
+{
+	struct mover *self = arg;
+
+	self->result = co_channel_put(self->channel, &self->number);
+	counter_set(&self->done, 1);
+	return self->result;
+}
+
+TEST_UNUSED static int get_number(void *arg)
+{
+	struct mover *self = arg;
+
+	self->result = co_channel_get(self->channel, &self->number);
+	counter_set(&self->done, 1);
+	return self->result;
+}
+
+TEST_UNUSED static void put_now(struct co_channel *channel, size_t number)
+{
+	CO_EXPECT_EQ(co_channel_put(channel, &number), 0);
+}
+
+TEST_UNUSED static size_t get_now(struct co_channel *channel)
+{
+	size_t number = (size_t)-1;
+
+	CO_EXPECT_EQ(co_channel_get(channel, &number), 0);
+	return number;
+}
+
+/* Put 0, 1, 2, ... until the channel is full. */
+TEST_UNUSED static void fill(struct co_channel *channel)
+{
+	size_t i;
+
+	for (i = 0; i < co_channel_capacity(channel); i++)
+		put_now(channel, i);
+}
+
+/* --- Tests of Criterion ----------------------------------------------- */
+
+#ifndef CO_TEST_PLAIN
+
+/* A test whose body is a task: CO_TEST(suite, sentence) { ...; return 0; } */
+#define CO_TEST_TASK_(suite, name) suite##_##name##_task
+#define CO_TEST_RUN_(suite, name, where, threads)                           \
+	Test(suite, name##_##where)                                         \
+	{                                                                   \
+		cr_assert_eq(run_in_loop((threads),                         \
+				CO_TEST_TASK_(suite, name), NULL), 0);      \
+	}
+
+#define CO_TEST(suite, name)                                                \
+	static int CO_TEST_TASK_(suite, name)(void *arg);                   \
+	CO_TEST_RUN_(suite, name, on_one_thread, 1)                         \
+	CO_TEST_RUN_(suite, name, on_default_threads, 0)                    \
+	CO_TEST_RUN_(suite, name, on_four_threads, 4)                       \
+	static int CO_TEST_TASK_(suite, name)(void *arg TEST_UNUSED)
+
+/* The same, where more threads would add nothing. */
+#define CO_TEST_ON_ONE_THREAD(suite, name)                                  \
+	static int CO_TEST_TASK_(suite, name)(void *arg);                   \
+	CO_TEST_RUN_(suite, name, on_one_thread, 1)                         \
+	static int CO_TEST_TASK_(suite, name)(void *arg TEST_UNUSED)
+
+#endif
+
+/* --- Foreign threads -------------------------------------------------- */
+
+/* A thread that isn't the loop's; it must be joined by test_thread_join().
+ * While it runs, the loop is told to wait for it. */
+struct test_thread {
+	pthread_t thread;
+	struct co_loop *loop;
+	void (*run)(void *arg);
+	void *arg;
+};
+
+TEST_UNUSED static void *test_thread_main(void *arg)
+{
+	struct test_thread *self = arg;
+
+	self->run(self->arg);
+	if (self->loop != NULL)
+		CO_EXPECT_EQ(co_loop_unref(self->loop), 0);
+	return NULL;
+}
+
+/* Start RUN(ARG) in a thread, which holds a reference of LOOP unless that is
+ * NULL. */
+TEST_UNUSED static void test_thread_start(struct test_thread *self,
+		struct co_loop *loop, void (*run)(void *), void *arg)
+{
+	self->loop = loop;
+	self->run = run;
+	self->arg = arg;
+	if (loop != NULL)
+		test_or_die(co_loop_ref(loop));
+	test_or_die(pthread_create(&self->thread, NULL, test_thread_main,
+			self));
+}
+
+TEST_UNUSED static void test_thread_join(struct test_thread *self)
+{
+	test_or_die(pthread_join(self->thread, NULL));
+}
+
+#endif

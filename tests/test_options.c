@@ -1,0 +1,395 @@
+/* SPDX-License-Identifier: MIT */
+
+/* test_options.c - making, measuring and destroying a loop: co_loop(3) */
+
+#include "test.h"
+
+#include <fcntl.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+/* --- Options ------------------------------------------------------------ */
+
+static int create_with(const struct co_loop_options *options)
+{
+	struct co_loop *const none = (struct co_loop *)options;
+	struct co_loop *loop = none;
+	int rc = co_loop_create(options, &loop);
+
+	if (rc == 0)
+		cr_assert_eq(co_loop_destroy(loop), 0);
+	else
+		cr_assert_eq(loop, none, "written in spite of %d", rc);
+
+	return rc;
+}
+
+Test(options, absurd_numbers_of_threads_are_refused)
+{
+	struct co_loop_options options = CO_LOOP_OPTIONS_INIT;
+
+	options.threads = CO_LOOP_THREADS_MAX + 1;
+	cr_assert_eq(create_with(&options), -EINVAL);
+	options.threads = UINT32_MAX;
+	cr_assert_eq(create_with(&options), -EINVAL);
+	options.threads = 3;
+	cr_assert_eq(create_with(&options), 0);
+}
+
+/* Each thread may need a few descriptors, which need not be there. */
+Test(options, as_many_threads_as_allowed_are_allowed)
+{
+	struct co_loop_options options = CO_LOOP_OPTIONS_INIT;
+	int rc;
+
+	options.threads = CO_LOOP_THREADS_MAX;
+	rc = create_with(&options);
+	cr_assert(rc == 0 || rc == -EMFILE, "%d", rc);
+}
+
+Test(options, what_makes_no_sense_is_refused)
+{
+	struct co_loop_options good = CO_LOOP_OPTIONS_INIT, bad;
+
+	bad = good, bad.size = 0;
+	cr_expect_eq(create_with(&bad), -EINVAL);
+	bad = good, bad.size = sizeof bad.size;
+	cr_expect_eq(create_with(&bad), -EINVAL);
+	bad = good, bad.flags = 1u << 31;
+	cr_expect_eq(create_with(&bad), -EINVAL);
+	bad = good, bad.stack_size = 1;
+	cr_expect_eq(create_with(&bad), -EINVAL);
+	bad = good, bad.stack_size = SIZE_MAX;
+	cr_expect_eq(create_with(&bad), -EINVAL);
+	bad = good, bad.backend = "nonsense";
+	cr_expect_eq(create_with(&bad), -EINVAL);
+	bad = good, bad.backend = "";
+	cr_expect_eq(create_with(&bad), -EINVAL);
+	bad = good, bad.reserved[3] = 1;
+	cr_expect_eq(create_with(&bad), -EINVAL);
+	cr_expect_eq(create_with(&good), 0);
+	cr_expect_eq(co_loop_create(&good, NULL), -EINVAL);
+}
+
+Test(options, an_allocator_needs_both_functions)
+{
+	struct co_loop_options options = CO_LOOP_OPTIONS_INIT;
+	struct co_allocator allocator = { test_allocate, NULL, NULL };
+
+	options.allocator = &allocator;
+	cr_assert_eq(create_with(&options), -EINVAL);
+	allocator.allocate = NULL;
+	allocator.release = test_release;
+	cr_assert_eq(create_with(&options), -EINVAL);
+	allocator.allocate = test_allocate;
+	cr_assert_eq(create_with(&options), 0);
+	cr_assert_eq(counter_get(&test_blocks), 0);
+	cr_assert_eq(counter_get(&test_bytes), 0);
+}
+
+Test(options, the_backend_can_be_chosen)
+{
+	static const char *const names[] = { "epoll", "poll" };
+	struct co_loop_options options = CO_LOOP_OPTIONS_INIT;
+	struct co_loop *loop;
+	size_t i;
+
+	for (i = 0; i < 2; i++) {
+		options.backend = names[i];
+		cr_assert_eq(co_loop_create(&options, &loop), 0);
+		cr_assert_str_eq(co_loop_backend(loop), names[i]);
+		cr_assert_eq(co_loop_destroy(loop), 0);
+
+		cr_assert_eq(setenv("COLOOP_BACKEND", names[1 - i], 1), 0);
+		cr_assert_eq(co_loop_create(&options, &loop), 0);
+		cr_assert_str_eq(co_loop_backend(loop), names[i]);
+		cr_assert_eq(co_loop_destroy(loop), 0);
+		cr_assert_eq(co_loop_create(NULL, &loop), 0);
+		cr_assert_str_eq(co_loop_backend(loop), names[1 - i]);
+		cr_assert_eq(co_loop_destroy(loop), 0);
+		cr_assert_eq(unsetenv("COLOOP_BACKEND"), 0);
+	}
+	cr_assert_eq(setenv("COLOOP_BACKEND", "nonsense", 1), 0);
+	cr_assert_eq(co_loop_create(NULL, &loop), -EINVAL);
+}
+
+static int threads_of(int rc, struct co_loop *loop)
+{
+	int threads;
+
+	cr_assert_eq(rc, 0);
+	threads = co_loop_threads(loop);
+	cr_assert_eq(co_loop_destroy(loop), 0);
+
+	return threads;
+}
+
+Test(options, the_number_of_threads_can_be_chosen)
+{
+	struct co_loop_options options = CO_LOOP_OPTIONS_INIT;
+	struct co_loop *loop;
+
+	cr_assert_eq(setenv("COLOOP_THREADS", "3", 1), 0);
+	cr_assert_eq(threads_of(co_loop_create(NULL, &loop), loop), 3);
+	cr_assert_eq(threads_of(co_loop_create(&options, &loop), loop), 3);
+	cr_assert_eq(threads_of(co_loop_create_multi_threaded(&loop), loop),
+			3);
+	cr_assert_eq(threads_of(co_loop_create_single_threaded(&loop), loop),
+			1);
+	options.threads = 2;
+	cr_assert_eq(threads_of(co_loop_create(&options, &loop), loop), 2);
+	cr_assert_eq(unsetenv("COLOOP_THREADS"), 0);
+	cr_assert_geq(threads_of(co_loop_create(NULL, &loop), loop), 1);
+}
+
+/* --- Destroy ------------------------------------------------------------ */
+
+static int sleep_for_ever(void *arg)
+{
+	(void)arg;
+	return co_sleep_until(CO_NEVER);
+}
+
+static void leave_parked(struct co_task *task, void *arg)
+{
+	(void)task;
+	(void)arg;
+}
+
+static int suspend_for_ever(void *arg)
+{
+	return co_suspend(leave_parked, arg);
+}
+
+static int read_for_ever(void *arg)
+{
+	char byte;
+
+	return (int)co_io_read(arg, &byte, 1);
+}
+
+static int wait_for_ever(void *arg)
+{
+	return co_wait_fd(*(int *)arg, CO_READABLE);
+}
+
+static int join_for_ever(void *arg)
+{
+	return co_join(arg, NULL);
+}
+
+static int stop_soon(void *arg)
+{
+	co_sleep(2 * CO_MILLISECOND);
+	CO_EXPECT_EQ(co_loop_stop(co_loop_current()), 0);
+	(void)arg;
+
+	return 0;
+}
+
+static void destroy_with_waiters(unsigned threads)
+{
+	struct co_loop *loop = loop_or_die(threads);
+	struct co_task *sleeper;
+	struct co_io *io = NULL;
+	int fds[4];
+
+	cr_assert_eq(socketpair(AF_UNIX, SOCK_STREAM, 0, fds), 0);
+	cr_assert_eq(socketpair(AF_UNIX, SOCK_STREAM, 0, fds + 2), 0);
+	cr_assert_eq(co_io_open(loop, fds[0], &io), 0);
+	sleeper = spawn_or_die(loop, sleep_for_ever, NULL);
+	spawn_or_die(loop, suspend_for_ever, NULL);
+	spawn_or_die(loop, read_for_ever, io);
+	spawn_or_die(loop, wait_for_ever, &fds[2]);
+	spawn_or_die(loop, join_for_ever, sleeper);
+	test_or_die(co_spawn(loop, sleep_for_ever, NULL, NULL));
+	test_or_die(co_spawn(loop, stop_soon, NULL, NULL));
+	cr_assert_eq(co_loop_run(loop), 0);
+	test_or_die(co_spawn(loop, sleep_for_ever, NULL, NULL));
+	cr_assert_eq(co_io_close(io), 0);
+	cr_assert_eq(co_loop_destroy(loop), 0);
+	close(fds[1]);
+	close(fds[2]);
+	close(fds[3]);
+	test_expect_no_leak();
+	cr_assert_eq(test_failures(), 0);
+}
+
+Test(options, destroy_discards_tasks_that_wait)
+{
+	destroy_with_waiters(1);
+	destroy_with_waiters(4);
+}
+
+static void never(struct co_tick *tick)
+{
+	(void)tick;
+	CO_EXPECT(false);
+}
+
+Test(options, destroy_discards_what_never_ran)
+{
+	struct co_tick ticks[10] = { { .run = never } };
+	struct co_loop *loop = loop_or_die(4);
+	size_t i;
+
+	for (i = 0; i < 10; i++) {
+		ticks[i].run = never;
+		test_or_die(co_spawn(loop, sleep_for_ever, NULL, NULL));
+		test_or_die(co_loop_on_next_tick(loop, &ticks[i]));
+	}
+	cr_assert_eq(co_loop_destroy(loop), 0);
+	cr_assert_eq(co_loop_destroy(NULL), 0);
+	test_expect_no_leak();
+	cr_assert_eq(test_failures(), 0);
+}
+
+Test(options, loops_may_be_made_and_destroyed_many_times)
+{
+	int i, before = dup(0), after;
+
+	close(before);
+	for (i = 0; i < 200; i++)
+		cr_assert_eq(co_loop_destroy(loop_or_die(1 + i % 4)), 0);
+	after = dup(0);
+	cr_assert_eq(after, before, "descriptors leak");
+	test_expect_no_leak();
+	cr_assert_eq(test_failures(), 0);
+}
+
+/* --- Figures and dump --------------------------------------------------- */
+
+CO_TEST(stats, they_count)
+{
+	struct co_loop_stats stats = { .size = sizeof stats };
+	struct co_loop *loop = co_loop_current();
+	struct co_task *task = spawn_or_die(NULL, sleep_for_ever, NULL);
+
+	co_sleep(CO_MILLISECOND);
+	CO_EXPECT_EQ(co_loop_stats(loop, &stats), 0);
+	CO_EXPECT_EQ(stats.size, sizeof stats);
+	CO_EXPECT_EQ(stats.threads, co_loop_threads(loop));
+	CO_EXPECT(stats.idle < stats.threads);
+	CO_EXPECT_EQ(stats.tasks, 2);
+	CO_EXPECT_EQ(stats.spawned, 2);
+	CO_EXPECT(stats.switches >= 1);
+	CO_EXPECT(stats.timers >= 1);
+	CO_EXPECT(stats.polls >= 1);
+	CO_EXPECT(stats.stacks >= 2);
+	CO_EXPECT(stats.stack_bytes >= 2 * 65536);
+	CO_EXPECT_EQ(co_cancel(task), 0);
+	CO_EXPECT_EQ(join_or_die(task), -ECANCELED);
+	CO_EXPECT_EQ(co_loop_stats(loop, &stats), 0);
+	CO_EXPECT_EQ(stats.tasks, 1);
+	CO_EXPECT_EQ(stats.spawned, 2);
+
+	stats.size = 0;
+	CO_EXPECT_EQ(co_loop_stats(loop, &stats), -EINVAL);
+
+	return 0;
+}
+
+static void dump_to(struct co_loop *loop, char *text, size_t size)
+{
+	int fds[2];
+	ssize_t n;
+
+	memset(text, 0, size);
+	test_or_die(pipe(fds));
+	CO_EXPECT_EQ(co_loop_dump(loop, fds[1]), 0);
+	close(fds[1]);
+	n = read(fds[0], text, size - 1);
+	CO_EXPECT(n > 0);
+	close(fds[0]);
+}
+
+/* The line of TEXT that has NAME in it, cut out into LINE. */
+static void find_line(const char *text, const char *name, char *line,
+		size_t size)
+{
+	const char *at = strstr(text, name), *end;
+	size_t length;
+
+	line[0] = '\0';
+	if (!CO_EXPECT(at != NULL))
+		return;
+	while (at > text && at[-1] != '\n')
+		at--;
+	end = strchr(at, '\n');
+	if (!CO_EXPECT(end != NULL))
+		return;
+	length = (size_t)(end - at) < size ? (size_t)(end - at) : size - 1;
+	memcpy(line, at, length);
+	line[length] = '\0';
+}
+
+static struct co_task *spawn_named(const char *name, co_task_fn *fn, void *arg)
+{
+	struct co_task_attr attr = CO_TASK_ATTR_INIT;
+	struct co_task *task = NULL;
+
+	attr.name = name;
+	test_or_die(co_spawn_with(NULL, &attr, fn, arg, &task));
+
+	return task;
+}
+
+/* Tasks that wait for different things have different lines. */
+CO_TEST(stats, a_dump_tells_what_each_task_waits_for)
+{
+	static const char *const names[] = { "dormouse", "hatter", "hare" };
+	char text[4096], lines[3][200];
+	struct co_task *tasks[3];
+	size_t i;
+
+	tasks[0] = spawn_named(names[0], sleep_for_ever, NULL);
+	tasks[1] = spawn_named(names[1], suspend_for_ever, NULL);
+	tasks[2] = spawn_named(names[2], join_for_ever, tasks[0]);
+	CO_EXPECT_EQ(co_task_set_name(NULL, "alice"), 0);
+	settle();
+	dump_to(co_loop_current(), text, sizeof text);
+	CO_EXPECT(strstr(text, "alice") != NULL);
+	for (i = 0; i < 3; i++) {
+		find_line(text, names[i], lines[i], sizeof lines[i]);
+		CO_EXPECT(strlen(lines[i]) > strlen(names[i]));
+	}
+	CO_EXPECT(strstr(lines[0], "sleep") != NULL);
+	CO_EXPECT(strstr(lines[1], "suspend") != NULL);
+	CO_EXPECT(strstr(lines[2], "join") != NULL);
+	CO_EXPECT_EQ(co_cancel(tasks[1]), 0);
+	CO_EXPECT_EQ(co_cancel(tasks[2]), 0);
+	for (i = 2; i > 0; i--)
+		CO_EXPECT_EQ(join_or_die(tasks[i]), -ECANCELED);
+	CO_EXPECT_EQ(co_cancel(tasks[0]), 0);
+	CO_EXPECT_EQ(join_or_die(tasks[0]), -ECANCELED);
+
+	return 0;
+}
+
+CO_TEST_ON_ONE_THREAD(stats, a_dump_that_cannot_be_written_fails)
+{
+	int file = open("/dev/full", O_WRONLY);
+
+	CO_EXPECT_EQ(co_loop_dump(co_loop_current(), 987), -EBADF);
+	CO_EXPECT_EQ(co_loop_dump(co_loop_current(), -1), -EBADF);
+	if (file >= 0)
+		CO_EXPECT_EQ(co_loop_dump(co_loop_current(), file), -ENOSPC);
+	close(file);
+
+	return 0;
+}
+
+Test(stats, a_loop_that_does_not_run_can_be_dumped)
+{
+	struct co_loop *loop = loop_or_die(4);
+	char text[4096];
+
+	test_or_die(co_spawn(loop, suspend_for_ever, NULL, NULL));
+	test_or_die(co_spawn(loop, suspend_for_ever, NULL, NULL));
+	dump_to(loop, text, sizeof text);
+	cr_assert_eq(co_loop_run(loop), -EDEADLK);
+	dump_to(loop, text, sizeof text);
+	cr_assert_not_null(strstr(text, "suspend"));
+	cr_assert_eq(co_loop_destroy(loop), 0);
+	cr_assert_eq(test_failures(), 0);
+}

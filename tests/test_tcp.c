@@ -1,0 +1,474 @@
+/* SPDX-License-Identifier: MIT */
+
+/* test_tcp.c - servers and clients of co_tcp_server(3), co_tcp_connect(3) */
+
+#include "test.h"
+
+#include <arpa/inet.h>
+#include <fcntl.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <sys/resource.h>
+#include <time.h>
+#include <unistd.h>
+
+/* --- Addresses ------------------------------------------------------------ */
+
+struct address {
+	struct sockaddr_storage storage;
+	socklen_t size;
+};
+
+static const struct sockaddr *of(const struct address *address)
+{
+	return (const struct sockaddr *)&address->storage;
+}
+
+static struct address local(const char *text, unsigned port)
+{
+	struct address address;
+
+	test_or_die(co_tcp_address(text, port, &address.storage,
+			&address.size));
+
+	return address;
+}
+
+Test(tcp_address, numeric_addresses_are_understood)
+{
+	struct address got;
+	struct sockaddr_in *v4 = (struct sockaddr_in *)&got.storage;
+	struct sockaddr_in6 *v6 = (struct sockaddr_in6 *)&got.storage;
+
+	cr_assert_eq(co_tcp_address("127.0.0.1", 80, &got.storage, &got.size),
+			0);
+	cr_assert_eq(got.size, sizeof *v4);
+	cr_assert_eq(v4->sin_family, AF_INET);
+	cr_assert_eq(v4->sin_port, htons(80));
+	cr_assert_eq(v4->sin_addr.s_addr, htonl(INADDR_LOOPBACK));
+
+	cr_assert_eq(co_tcp_address("::1", 65535, &got.storage, &got.size), 0);
+	cr_assert_eq(got.size, sizeof *v6);
+	cr_assert_eq(v6->sin6_family, AF_INET6);
+	cr_assert_eq(v6->sin6_port, htons(65535));
+	cr_assert_eq(memcmp(&v6->sin6_addr, &in6addr_loopback,
+			sizeof in6addr_loopback), 0);
+	cr_assert_eq(co_tcp_address("0.0.0.0", 0, &got.storage, &got.size), 0);
+	cr_assert_eq(co_tcp_address("::ffff:1.2.3.4", 1, &got.storage,
+			&got.size), 0);
+}
+
+Test(tcp_address, anything_else_is_refused)
+{
+	static const char *const bad[] = { "", "localhost", "127.0.0", "1.2.3",
+		"256.0.0.1", "127.0.0.1 ", " 127.0.0.1", "127.0.0.1:80",
+		"[::1]", ":::1", "::1::", "::g", "1.2.3.4.5", "-1.0.0.0" };
+	struct address got;
+	size_t i;
+
+	memset(&got, 0x5a, sizeof got);
+	for (i = 0; i < sizeof bad / sizeof bad[0]; i++)
+		cr_expect_eq(co_tcp_address(bad[i], 1, &got.storage,
+				&got.size), -EINVAL, "\"%s\"", bad[i]);
+	cr_expect_eq(co_tcp_address("127.0.0.1", 65536, &got.storage,
+			&got.size), -EINVAL);
+	cr_expect_eq(got.size, 0x5a5a5a5a);
+	cr_expect_eq(got.storage.ss_family, 0x5a5a);
+}
+
+/* --- Servers for the tests -------------------------------------------------- */
+
+struct site {
+	struct co_tcp_server server;
+	struct address address;
+	struct test_counter served;
+	struct test_counter ended;
+	struct co_loop *loop;
+};
+
+static void open_site(struct site *site, const char *text,
+		co_tcp_handler *handler)
+{
+	struct address address = local(text, 0);
+
+	memset(site, 0, sizeof *site);
+	site->loop = co_loop_current();
+	site->server.user = site;
+	test_or_die(co_tcp_server_init(&site->server, site->loop));
+	CO_EXPECT(site->server.user == site);
+	test_or_die(co_tcp_server_listen(&site->server, of(&address),
+			address.size, 0, handler));
+	site->address.size = sizeof site->address.storage;
+	test_or_die(co_tcp_server_address(&site->server,
+			(struct sockaddr *)&site->address.storage,
+			&site->address.size));
+}
+
+static struct co_io *call(const struct site *site)
+{
+	struct co_io *io = NULL;
+
+	test_or_die(co_tcp_connect(of(&site->address), site->address.size,
+			&io));
+
+	return io;
+}
+
+/* Echoes until the end of the stream. */
+static void echo(struct co_tcp_server *server, struct co_io *connection,
+		const struct sockaddr *peer)
+{
+	struct site *site = server->user;
+	char data[512];
+	ssize_t n;
+
+	CO_EXPECT(peer != NULL && peer->sa_family ==
+			site->address.storage.ss_family);
+	counter_add(&site->served, 1);
+	while ((n = co_io_read(connection, data, sizeof data)) > 0)
+		if (co_io_write_full(connection, data, (size_t)n, NULL) != 0)
+			break;
+	counter_add(&site->ended, 1);
+}
+
+static void expect_echo(struct co_io *io, uint64_t number)
+{
+	uint64_t answer = 0;
+
+	CO_EXPECT_EQ(co_io_write_full(io, &number, sizeof number, NULL), 0);
+	CO_EXPECT_EQ(co_io_read_full(io, &answer, sizeof answer, NULL), 0);
+	CO_EXPECT_EQ(answer, number);
+}
+
+static void call_and_echo(const struct site *site, uint64_t number)
+{
+	struct co_io *io = call(site);
+
+	expect_echo(io, number);
+	expect_echo(io, ~number);
+	CO_EXPECT_EQ(co_io_shutdown(io, SHUT_WR), 0);
+	CO_EXPECT_EQ(co_io_read(io, &number, 1), 0);
+	CO_EXPECT_EQ(co_io_close(io), 0);
+}
+
+static bool have_ipv6(void)
+{
+	struct address address = local("::1", 0);
+	int fd = socket(AF_INET6, SOCK_STREAM, 0);
+	bool have = fd >= 0 && bind(fd, of(&address), address.size) == 0;
+
+	close(fd);
+
+	return have;
+}
+
+/* --- Serving ---------------------------------------------------------------- */
+
+static void serve_a_few(const char *text)
+{
+	struct site site;
+	uint64_t i;
+
+	open_site(&site, text, echo);
+	CO_EXPECT(((struct sockaddr_in *)&site.address.storage)->sin_port !=
+			0);
+	for (i = 0; i < 10; i++)
+		call_and_echo(&site, i);
+	CO_EXPECT_EQ(co_tcp_server_deinit(&site.server), 0);
+	CO_EXPECT_EQ(counter_get(&site.served), 10);
+	CO_EXPECT_EQ(counter_get(&site.ended), 10);
+}
+
+CO_TEST(tcp, connections_are_served_over_ipv4)
+{
+	serve_a_few("127.0.0.1");
+	return 0;
+}
+
+CO_TEST(tcp, connections_are_served_over_ipv6)
+{
+	if (have_ipv6())
+		serve_a_few("::1");
+	return 0;
+}
+
+static void send_peer(struct co_tcp_server *server, struct co_io *connection,
+		const struct sockaddr *peer)
+{
+	struct site *site = server->user;
+
+	co_sleep(CO_MILLISECOND);
+	CO_EXPECT_EQ(co_io_write_full(connection, peer, site->address.size,
+			NULL), 0);
+}
+
+static int option(int fd, int level, int name)
+{
+	int value = -1;
+	socklen_t size = sizeof value;
+
+	test_or_die(getsockopt(fd, level, name, &value, &size));
+
+	return value;
+}
+
+/* Each handler keeps its own peer, whoever else is accepted meanwhile. */
+static int check_peer(void *arg)
+{
+	struct site *site = arg;
+	struct sockaddr_in mine, seen;
+	socklen_t size = sizeof mine;
+	struct co_io *io = call(site);
+	int fd = co_io_fd(io);
+
+	test_or_die(getsockname(fd, (struct sockaddr *)&mine, &size));
+	CO_EXPECT_EQ(co_io_read_full(io, &seen, sizeof seen, NULL), 0);
+	CO_EXPECT_EQ(seen.sin_family, AF_INET);
+	CO_EXPECT_EQ(seen.sin_port, mine.sin_port);
+	CO_EXPECT_EQ(seen.sin_addr.s_addr, mine.sin_addr.s_addr);
+	CO_EXPECT(option(fd, IPPROTO_TCP, TCP_NODELAY) != 0);
+	CO_EXPECT(fcntl(fd, F_GETFD) & FD_CLOEXEC);
+	CO_EXPECT(fcntl(fd, F_GETFL) & O_NONBLOCK);
+	CO_EXPECT_EQ(co_io_close(io), 0);
+
+	return 0;
+}
+
+CO_TEST(tcp, a_handler_is_told_its_peer)
+{
+	struct site site;
+
+	open_site(&site, "127.0.0.1", send_peer);
+	spawn_and_join_all(30, check_peer, &site);
+	CO_EXPECT_EQ(co_tcp_server_deinit(&site.server), 0);
+
+	return 0;
+}
+
+CO_TEST(tcp, connections_counts_the_handlers_that_run)
+{
+	struct co_io *ios[5];
+	struct site site;
+	size_t i;
+
+	open_site(&site, "127.0.0.1", echo);
+	CO_EXPECT_EQ(co_tcp_server_connections(&site.server), 0);
+	for (i = 0; i < 5; i++) {
+		ios[i] = call(&site);
+		expect_echo(ios[i], i);
+		CO_EXPECT_EQ(co_tcp_server_connections(&site.server), i + 1);
+	}
+	for (i = 0; i < 5; i++)
+		CO_EXPECT_EQ(co_io_close(ios[i]), 0);
+	while (co_tcp_server_connections(&site.server) != 0)
+		co_sleep(CO_MILLISECOND / 10);
+	CO_EXPECT_EQ(co_tcp_server_deinit(&site.server), 0);
+
+	return 0;
+}
+
+CO_TEST(tcp, several_servers_do_not_mix)
+{
+	struct site sites[4];
+	uint64_t i;
+
+	for (i = 0; i < 4; i++)
+		open_site(&sites[i], "127.0.0.1", echo);
+	for (i = 0; i < 20; i++)
+		call_and_echo(&sites[i % 4], i);
+	for (i = 0; i < 4; i++) {
+		CO_EXPECT_EQ(co_tcp_server_deinit(&sites[i].server), 0);
+		CO_EXPECT_EQ(counter_get(&sites[i].served), 5);
+	}
+
+	return 0;
+}
+
+/* All are connected at once before any goes on. */
+static int call_and_wait(void *arg)
+{
+	struct site *site = arg;
+	struct co_io *io = call(site);
+
+	expect_echo(io, 1);
+	while (counter_get(&site->served) < CO_TEST_SCALE(1000))
+		co_sleep(CO_MILLISECOND);
+	expect_echo(io, 2);
+	CO_EXPECT_EQ(co_io_close(io), 0);
+
+	return 0;
+}
+
+CO_TEST(tcp, a_thousand_connections_are_served_at_once)
+{
+	struct rlimit limit;
+	struct site site;
+
+	test_or_die(getrlimit(RLIMIT_NOFILE, &limit));
+	limit.rlim_cur = limit.rlim_max;
+	test_or_die(setrlimit(RLIMIT_NOFILE, &limit));
+	if (limit.rlim_max < 2200)
+		return 0;
+	open_site(&site, "127.0.0.1", echo);
+	spawn_and_join_all(CO_TEST_SCALE(1000), call_and_wait, &site);
+	CO_EXPECT_EQ(co_tcp_server_deinit(&site.server), 0);
+	CO_EXPECT_EQ(counter_get(&site.ended), CO_TEST_SCALE(1000));
+
+	return 0;
+}
+
+CO_TEST(tcp, a_client_may_be_gone_before_it_is_accepted)
+{
+	struct linger linger = { 1, 0 };
+	struct site site;
+	int i, fd;
+
+	open_site(&site, "127.0.0.1", echo);
+	for (i = 0; i < 50; i++) {
+		fd = socket(AF_INET, SOCK_STREAM, 0);
+		test_or_die(connect(fd, of(&site.address),
+				site.address.size));
+		test_or_die(setsockopt(fd, SOL_SOCKET, SO_LINGER, &linger,
+				sizeof linger));
+		close(fd);
+		if (i % 10 == 0)
+			call_and_echo(&site, (uint64_t)i);
+	}
+	call_and_echo(&site, 7);
+	CO_EXPECT_EQ(co_tcp_server_deinit(&site.server), 0);
+
+	return 0;
+}
+
+/* --- Listen ------------------------------------------------------------------ */
+
+CO_TEST(tcp_listen, errors_leave_a_server_that_can_listen)
+{
+	struct address any = local("127.0.0.1", 0), far;
+	struct sockaddr bad = { .sa_family = AF_UNIX };
+	struct co_tcp_server server;
+	struct site site;
+
+	open_site(&site, "127.0.0.1", echo);
+	CO_EXPECT_EQ(co_tcp_server_init(&server, site.loop), 0);
+	CO_EXPECT_EQ(co_tcp_server_listen(&server, of(&site.address),
+			site.address.size, 0, echo), -EADDRINUSE);
+	far = local("192.0.2.1", 0);
+	CO_EXPECT_EQ(co_tcp_server_listen(&server, of(&far), far.size, 0,
+			echo), -EADDRNOTAVAIL);
+	CO_EXPECT_EQ(co_tcp_server_listen(&server, &bad, sizeof bad, 0, echo),
+			-EINVAL);
+	CO_EXPECT_EQ(co_tcp_server_listen(&server, of(&any), 3, 0, echo),
+			-EINVAL);
+	CO_EXPECT_EQ(co_tcp_server_listen(&server, of(&any), any.size, 0,
+			NULL), -EINVAL);
+	server.user = &site;
+	CO_EXPECT_EQ(co_tcp_server_listen(&server, of(&any), any.size, 1,
+			echo), 0);
+	CO_EXPECT_EQ(co_tcp_server_listen(&server, of(&any), any.size, 0,
+			echo), -EALREADY);
+	CO_EXPECT_EQ(co_tcp_server_deinit(&server), 0);
+	CO_EXPECT_EQ(co_tcp_server_deinit(&site.server), 0);
+
+	return 0;
+}
+
+CO_TEST(tcp_listen, only_a_server_that_listens_has_an_address)
+{
+	struct co_tcp_server server;
+	struct address address;
+	struct site site;
+
+	open_site(&site, "127.0.0.1", echo);
+	CO_EXPECT_EQ(co_tcp_server_init(&server, site.loop), 0);
+	address.size = sizeof address.storage;
+	CO_EXPECT_EQ(co_tcp_server_address(&server,
+			(struct sockaddr *)&address.storage, &address.size),
+			-ENOTCONN);
+	address.size = 4;
+	CO_EXPECT_EQ(co_tcp_server_address(&site.server,
+			(struct sockaddr *)&address.storage, &address.size),
+			-EINVAL);
+	address.size = sizeof address.storage;
+	CO_EXPECT_EQ(co_tcp_server_address(&site.server,
+			(struct sockaddr *)&address.storage, &address.size),
+			0);
+	CO_EXPECT_EQ(address.size, sizeof(struct sockaddr_in));
+	CO_EXPECT_EQ(co_tcp_server_close(&site.server), 0);
+	CO_EXPECT_EQ(co_tcp_server_deinit(&server), 0);
+	CO_EXPECT_EQ(co_tcp_server_deinit(&site.server), 0);
+
+	return 0;
+}
+
+/* --- Connect ------------------------------------------------------------------- */
+
+CO_TEST(tcp_connect, a_refusal_is_an_error)
+{
+	struct address nowhere;
+	struct co_io *io = NULL;
+	struct site site;
+	int i;
+
+	open_site(&site, "127.0.0.1", echo);
+	nowhere = site.address;
+	CO_EXPECT_EQ(co_tcp_server_deinit(&site.server), 0);
+	for (i = 0; i < 20; i++)
+		CO_EXPECT_EQ(co_tcp_connect(of(&nowhere), nowhere.size, &io),
+				-ECONNREFUSED);
+	CO_EXPECT_EQ(co_tcp_connect(of(&nowhere), 3, &io), -EINVAL);
+	CO_EXPECT(io == NULL);
+
+	return 0;
+}
+
+/* A listener that accepts nobody: when its backlog is full, the system leaves
+ * further clients waiting. */
+static struct address open_deaf_listener(int *ret_fd)
+{
+	struct address address = local("127.0.0.1", 0);
+	int fd = socket(AF_INET, SOCK_STREAM, 0);
+
+	test_or_die(bind(fd, of(&address), address.size));
+	test_or_die(listen(fd, 0));
+	test_or_die(getsockname(fd, (struct sockaddr *)&address.storage,
+			&address.size));
+	*ret_fd = fd;
+
+	return address;
+}
+
+static int connect_to(void *arg)
+{
+	struct address *address = arg;
+	struct co_io *io = NULL;
+	int rc = co_tcp_connect(of(address), address->size, &io);
+
+	co_io_close(io);
+
+	return rc;
+}
+
+CO_TEST(tcp_connect, it_ends_with_a_deadline_or_a_cancellation)
+{
+	struct co_io *ios[8] = { NULL }, *io = NULL;
+	struct co_task *task;
+	int fd, rc = 0, i;
+	struct address address = open_deaf_listener(&fd);
+
+	for (i = 0; i < 8 && rc == 0; i++)
+		CO_WITH_DEADLINE(co_after(20 * CO_MILLISECOND))
+			rc = co_tcp_connect(of(&address), address.size,
+					&ios[i]);
+	CO_EXPECT_EQ(rc, -ETIMEDOUT);
+	task = spawn_or_die(NULL, connect_to, &address);
+	co_sleep(2 * CO_MILLISECOND);
+	CO_EXPECT_EQ(co_cancel(task), 0);
+	CO_EXPECT_EQ(join_or_die(task), -ECANCELED);
+	CO_EXPECT(io == NULL);
+	for (i = 0; i < 8; i++)
+		CO_EXPECT_EQ(co_io_close(ios[i]), 0);
+	close(fd);
+
+	return 0;
+}

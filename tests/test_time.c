@@ -1,0 +1,488 @@
+/* SPDX-License-Identifier: MIT */
+
+#include "test.h"
+
+#include <unistd.h>
+
+/* --- The clock -------------------------------------------------------- */
+
+Test(time, now_never_goes_back)
+{
+	co_time last = co_now(), now;
+	size_t i;
+
+	for (i = 0; i < 10000; i++) {
+		now = co_now();
+		cr_assert_geq(now, last);
+		last = now;
+	}
+}
+
+Test(time, after_adds_and_saturates)
+{
+	co_time before = co_now(), then = co_after(CO_HOUR), now = co_now();
+
+	cr_assert(then >= before + CO_HOUR && then <= now + CO_HOUR);
+	cr_assert_eq(co_after(CO_NEVER), CO_NEVER);
+	cr_assert_eq(co_after(CO_NEVER - 1), CO_NEVER);
+	before = co_now();
+	then = co_after(-CO_HOUR);
+	cr_assert(then >= before && then <= co_now());
+	then = co_after(INT64_MIN);
+	cr_assert(then >= before && then <= co_now());
+	then = co_after(0);
+	cr_assert(then >= before && then <= co_now());
+}
+
+Test(time, outside_of_a_task_nothing_sleeps)
+{
+	struct co_deadline scope;
+	bool entered = false;
+
+	cr_assert_eq(co_sleep(CO_MILLISECOND), -EPERM);
+	cr_assert_eq(co_sleep(0), -EPERM);
+	cr_assert_eq(co_sleep_until(0), -EPERM);
+	cr_assert_eq(co_deadline_begin(&scope, co_now()), -EPERM);
+	cr_assert_eq(co_deadline_end(&scope), -EINVAL);
+	CO_WITH_DEADLINE(TEST_LONG_AGO)
+		entered = true;
+	cr_assert(entered, "the block is run, without a deadline");
+}
+
+/* --- Sleeping --------------------------------------------------------- */
+
+CO_TEST(time, no_sleep_is_too_short)
+{
+	static const co_time durations[] = {
+		1, 1000, 50 * CO_MICROSECOND, 999 * CO_MICROSECOND,
+		CO_MILLISECOND, 3 * CO_MILLISECOND + 1, 17 * CO_MILLISECOND,
+	};
+	size_t i;
+
+	for (i = 0; i < sizeof durations / sizeof *durations; i++) {
+		co_time before = co_now();
+
+		CO_EXPECT_EQ(co_sleep(durations[i]), 0);
+		CO_EXPECT(co_now() - before >= durations[i]);
+	}
+	for (i = 0; i < 50; i++) {
+		co_time when = co_after((co_time)i * 37777);
+
+		CO_EXPECT_EQ(co_sleep_until(when), 0);
+		CO_EXPECT(co_now() >= when);
+	}
+	return 0;
+}
+
+CO_TEST(time, a_sleep_until_the_past_is_over_at_once)
+{
+	co_time before = co_now();
+
+	CO_EXPECT_EQ(co_sleep(0), 0);
+	CO_EXPECT_EQ(co_sleep(-1), 0);
+	CO_EXPECT_EQ(co_sleep(INT64_MIN), 0);
+	CO_EXPECT_EQ(co_sleep_until(0), 0);
+	CO_EXPECT_EQ(co_sleep_until(-5), 0);
+	CO_EXPECT_EQ(co_sleep_until(co_now() - 1), 0);
+	CO_EXPECT(co_now() - before < CO_SECOND);
+	return 0;
+}
+
+struct sleeper {
+	co_time when;
+	size_t number;
+	struct test_counter *next;
+	size_t place;
+	int result;
+};
+
+static int sleep_and_sign(void *arg)
+{
+	struct sleeper *self = arg;
+
+	self->result = co_sleep_until(self->when);
+	CO_EXPECT(self->result != 0 || co_now() >= self->when);
+	self->place = counter_add(self->next, 1);
+	return 0;
+}
+
+/* One thread serves them in the order of their times, whatever order they came
+ * in; the times are apart enough to fall into several slots of any wheel. */
+CO_TEST_ON_ONE_THREAD(time, sleepers_wake_in_the_order_of_their_times)
+{
+	enum { COUNT = 16 };
+	struct sleeper sleepers[COUNT];
+	struct co_task *tasks[COUNT];
+	struct test_counter next = { 0 };
+	co_time base = co_after(10 * CO_MILLISECOND);
+	size_t i;
+
+	for (i = 0; i < COUNT; i++) {
+		size_t number = i * 7 % COUNT;
+
+		sleepers[i] = (struct sleeper){
+			.when = base + (co_time)number * 2 * CO_MILLISECOND,
+			.number = number, .next = &next,
+		};
+		tasks[i] = spawn_or_die(NULL, sleep_and_sign, &sleepers[i]);
+	}
+	for (i = 0; i < COUNT; i++)
+		CO_EXPECT_EQ(join_or_die(tasks[i]), 0);
+	for (i = 0; i < COUNT; i++)
+		CO_EXPECT_EQ(sleepers[i].place, sleepers[i].number);
+	return 0;
+}
+
+CO_TEST(time, ten_thousand_tasks_sleep_at_once)
+{
+	size_t i, count = CO_TEST_SCALE(10000);
+	struct sleeper *sleepers = calloc(count, sizeof *sleepers);
+	struct co_task **tasks = calloc(count, sizeof *tasks);
+	struct test_counter next = { 0 };
+	co_time base = co_after(5 * CO_MILLISECOND);
+	uint64_t seed = 3;
+
+	for (i = 0; i < count; i++) {
+		sleepers[i].when = base + (co_time)test_random_below(&seed,
+				60 * CO_MILLISECOND);
+		sleepers[i].next = &next;
+		tasks[i] = spawn_or_die(NULL, sleep_and_sign, &sleepers[i]);
+	}
+	for (i = 0; i < count; i++) {
+		CO_EXPECT_EQ(join_or_die(tasks[i]), 0);
+		CO_EXPECT_EQ(sleepers[i].result, 0);
+	}
+	CO_EXPECT_EQ(counter_get(&next), count);
+	free(sleepers);
+	free(tasks);
+	return 0;
+}
+
+static int sleep_for_an_hour(void *arg)
+{
+	(void)arg;
+	return co_sleep(CO_HOUR);
+}
+
+CO_TEST(time, a_cancel_ends_a_sleep)
+{
+	enum { COUNT = 20 };
+	struct co_task *tasks[COUNT];
+	co_time before = co_now();
+	size_t i;
+
+	for (i = 0; i < COUNT; i++)
+		tasks[i] = spawn_or_die(NULL, sleep_for_an_hour, NULL);
+	settle();
+	for (i = 0; i < COUNT; i++)
+		CO_EXPECT_EQ(co_cancel(tasks[i]), 0);
+	for (i = 0; i < COUNT; i++)
+		CO_EXPECT_EQ(join_or_die(tasks[i]), -ECANCELED);
+	CO_EXPECT(co_now() - before < CO_MINUTE);
+	return 0;
+}
+
+static int sleep_masked(void *arg)
+{
+	co_time *duration = arg;
+	int result;
+
+	CO_EXPECT_EQ(co_cancel_mask(1), 0);
+	result = co_sleep(*duration);
+	CO_EXPECT_EQ(co_cancel_mask(0), 1);
+	CO_EXPECT_EQ(co_sleep(CO_HOUR), -ECANCELED);
+	CO_EXPECT_EQ(co_sleep(0), -ECANCELED);
+	return result;
+}
+
+CO_TEST(time, a_mask_hides_a_cancel_from_a_sleep)
+{
+	co_time duration = 20 * CO_MILLISECOND, before = co_now();
+	struct co_task *task = spawn_or_die(NULL, sleep_masked, &duration);
+
+	settle();
+	CO_EXPECT_EQ(co_cancel(task), 0);
+	CO_EXPECT_EQ(join_or_die(task), 0);
+	CO_EXPECT(co_now() - before >= duration);
+	return 0;
+}
+
+/* --- One deadline ----------------------------------------------------- */
+
+CO_TEST(time, a_deadline_ends_every_kind_of_wait)
+{
+	struct co_channel *channel = channel_or_die(1, 0);
+	struct co_lock lock = CO_LOCK_INIT;
+	struct co_select_case one = CO_SELECT_CASE_GET(channel, &lock);
+	struct co_task *sleeper = spawn_or_die(NULL, sleep_for_an_hour, NULL);
+	struct co_deadline scope;
+	co_time when = co_after(5 * CO_MILLISECOND);
+	int pipe_ends[2];
+	char byte = 1;
+
+	test_or_die(pipe(pipe_ends));
+	CO_EXPECT_EQ(co_lock_acquire(&lock), 0);
+	CO_EXPECT_EQ(co_deadline_begin(&scope, when), 0);
+	/* The first of them waits, and the others come too late. */
+	CO_EXPECT_EQ(co_sleep(CO_HOUR), -ETIMEDOUT);
+	CO_EXPECT(co_now() >= when);
+	CO_EXPECT_EQ(co_channel_get(channel, &byte), -ETIMEDOUT);
+	CO_EXPECT_EQ(co_channel_put(channel, &byte), -ETIMEDOUT);
+	CO_EXPECT_EQ(co_lock_acquire(&lock), -ETIMEDOUT);
+	CO_EXPECT_EQ(co_join(sleeper, NULL), -ETIMEDOUT);
+	CO_EXPECT_EQ(co_wait_fd(pipe_ends[0], CO_READABLE), -ETIMEDOUT);
+	CO_EXPECT_EQ(co_select(&one, 1), -ETIMEDOUT);
+	outlast(when);
+	CO_EXPECT_EQ(co_yield(), -ETIMEDOUT);
+	CO_EXPECT_EQ(co_deadline_end(&scope), -ETIMEDOUT);
+
+	/* Outside of it there is no deadline. */
+	CO_EXPECT_EQ(co_sleep(CO_MILLISECOND), 0);
+	CO_EXPECT_EQ(co_cancel(sleeper), 0);
+	CO_EXPECT_EQ(join_or_die(sleeper), -ECANCELED);
+	CO_EXPECT_EQ(co_lock_release(&lock), 0);
+	CO_EXPECT_EQ(co_channel_destroy(channel), 0);
+	close(pipe_ends[0]);
+	close(pipe_ends[1]);
+	return 0;
+}
+
+/* Each kind of wait is the first to meet the deadline. */
+static void expect_late(int result, co_time when)
+{
+	CO_EXPECT_EQ(result, -ETIMEDOUT);
+	CO_EXPECT(co_now() >= when);
+}
+
+#define WAIT_UNTIL_LATE(call) do {                                          \
+		co_time when_ = co_after(2 * CO_MILLISECOND);               \
+		CO_WITH_DEADLINE(when_)                                     \
+			expect_late((call), when_);                         \
+	} while (0)
+
+CO_TEST(time, a_deadline_wakes_every_kind_of_wait)
+{
+	struct co_channel *channel = channel_or_die(1, 0);
+	struct co_lock lock = CO_LOCK_INIT;
+	struct co_select_case one = CO_SELECT_CASE_GET(channel, &lock);
+	struct co_task *sleeper = spawn_or_die(NULL, sleep_for_an_hour, NULL);
+	int pipe_ends[2];
+	char byte = 1;
+
+	test_or_die(pipe(pipe_ends));
+	CO_EXPECT_EQ(co_lock_acquire(&lock), 0);
+	WAIT_UNTIL_LATE(co_sleep(CO_HOUR));
+	WAIT_UNTIL_LATE(co_sleep_until(CO_NEVER));
+	WAIT_UNTIL_LATE(co_channel_get(channel, &byte));
+	WAIT_UNTIL_LATE(co_channel_put(channel, &byte));
+	WAIT_UNTIL_LATE(co_lock_acquire(&lock));
+	WAIT_UNTIL_LATE(co_join(sleeper, NULL));
+	WAIT_UNTIL_LATE(co_wait_fd(pipe_ends[0], CO_READABLE));
+	WAIT_UNTIL_LATE(co_select(&one, 1));
+	CO_EXPECT_EQ(co_cancel(sleeper), 0);
+	CO_EXPECT_EQ(join_or_die(sleeper), -ECANCELED);
+	CO_EXPECT_EQ(co_lock_release(&lock), 0);
+	CO_EXPECT_EQ(co_lock_deinit(&lock), 0);
+	CO_EXPECT_EQ(co_channel_destroy(channel), 0);
+	close(pipe_ends[0]);
+	close(pipe_ends[1]);
+	return 0;
+}
+
+CO_TEST(time, a_deadline_that_has_passed_refuses_at_once)
+{
+	struct co_channel *channel = channel_or_die(1, 4);
+	struct co_lock lock = CO_LOCK_INIT;
+	struct co_deadline scope;
+	char byte = 1;
+
+	CO_EXPECT_EQ(co_deadline_begin(&scope, TEST_LONG_AGO), 0);
+	CO_EXPECT_EQ(co_sleep(0), -ETIMEDOUT);
+	CO_EXPECT_EQ(co_sleep_until(0), -ETIMEDOUT);
+	CO_EXPECT_EQ(co_channel_put(channel, &byte), -ETIMEDOUT);
+	CO_EXPECT_EQ(co_lock_acquire(&lock), -ETIMEDOUT);
+	CO_EXPECT_EQ(co_yield(), -ETIMEDOUT);
+	/* Calls that never wait go on as ever. */
+	CO_EXPECT_EQ(co_channel_try_put(channel, &byte), 0);
+	CO_EXPECT_EQ(co_lock_try_acquire(&lock), 0);
+	CO_EXPECT_EQ(co_lock_release(&lock), 0);
+	CO_EXPECT_EQ(co_deadline_end(&scope), -ETIMEDOUT);
+	CO_EXPECT_EQ(co_yield(), 0);
+	CO_EXPECT_EQ(co_channel_destroy(channel), 0);
+	return 0;
+}
+
+CO_TEST(time, a_deadline_that_no_call_met_has_not_expired)
+{
+	struct co_deadline scope;
+	co_time when = co_after(CO_MILLISECOND);
+
+	CO_EXPECT_EQ(co_deadline_begin(&scope, co_after(CO_HOUR)), 0);
+	CO_EXPECT_EQ(co_sleep(CO_MILLISECOND), 0);
+	CO_EXPECT_EQ(co_deadline_end(&scope), 0);
+
+	/* It has passed, but no blocking call failed because of it. */
+	CO_EXPECT_EQ(co_deadline_begin(&scope, when), 0);
+	while (co_now() < when)
+		;
+	CO_EXPECT_EQ(co_deadline_end(&scope), 0);
+
+	CO_EXPECT_EQ(co_deadline_begin(&scope, CO_NEVER), 0);
+	CO_EXPECT_EQ(co_sleep(CO_MILLISECOND), 0);
+	CO_EXPECT_EQ(co_deadline_end(&scope), 0);
+	CO_EXPECT_EQ(co_deadline_end(&scope), -EINVAL);
+	CO_EXPECT_EQ(co_sleep(CO_MILLISECOND), 0);
+	return 0;
+}
+
+/* A sleep that ends before the deadline is over, one that would end after it
+ * is not; the deadline is the earlier of the two by far. */
+CO_TEST(time, a_sleep_that_fits_in_the_scope_is_over)
+{
+	size_t i;
+
+	for (i = 0; i < 20; i++) {
+		CO_WITH_DEADLINE(co_after(CO_MINUTE))
+			CO_EXPECT_EQ(co_sleep(50 * CO_MICROSECOND), 0);
+		CO_WITH_DEADLINE(co_after(50 * CO_MICROSECOND))
+			CO_EXPECT_EQ(co_sleep(CO_MINUTE), -ETIMEDOUT);
+	}
+	return 0;
+}
+
+CO_TEST(time, a_cancel_is_seen_inside_a_scope)
+{
+	struct co_deadline scope;
+
+	CO_EXPECT_EQ(co_deadline_begin(&scope, co_after(CO_HOUR)), 0);
+	CO_EXPECT_EQ(co_cancel(co_self()), 0);
+	CO_EXPECT_EQ(co_sleep(CO_HOUR), -ECANCELED);
+	CO_EXPECT_EQ(co_deadline_end(&scope), 0);
+	return 0;
+}
+
+/* --- Scopes in scopes ------------------------------------------------- */
+
+CO_TEST(time, the_earliest_of_nested_deadlines_counts)
+{
+	struct co_deadline outer, inner;
+
+	/* The inner one is earlier. */
+	CO_EXPECT_EQ(co_deadline_begin(&outer, co_after(CO_HOUR)), 0);
+	CO_EXPECT_EQ(co_deadline_begin(&inner, co_after(CO_MILLISECOND)), 0);
+	CO_EXPECT_EQ(co_sleep(CO_MINUTE), -ETIMEDOUT);
+	CO_EXPECT_EQ(co_deadline_end(&inner), -ETIMEDOUT);
+	CO_EXPECT_EQ(co_sleep(CO_MILLISECOND), 0);
+	CO_EXPECT_EQ(co_deadline_end(&outer), 0);
+
+	/* The outer one is earlier. */
+	CO_EXPECT_EQ(co_deadline_begin(&outer, co_after(CO_MILLISECOND)), 0);
+	CO_EXPECT_EQ(co_deadline_begin(&inner, co_after(CO_HOUR)), 0);
+	CO_EXPECT_EQ(co_sleep(CO_MINUTE), -ETIMEDOUT);
+	CO_EXPECT_EQ(co_deadline_end(&inner), 0);
+	CO_EXPECT_EQ(co_sleep(CO_MINUTE), -ETIMEDOUT);
+	CO_EXPECT_EQ(co_deadline_end(&outer), -ETIMEDOUT);
+	CO_EXPECT_EQ(co_sleep(CO_MILLISECOND), 0);
+	return 0;
+}
+
+CO_TEST(time, an_outer_deadline_expires_in_an_inner_scope)
+{
+	struct co_deadline outer, inner;
+
+	CO_EXPECT_EQ(co_deadline_begin(&outer, co_after(CO_MILLISECOND)), 0);
+	CO_EXPECT_EQ(co_deadline_begin(&inner, co_after(CO_HOUR)), 0);
+	CO_EXPECT_EQ(co_sleep(CO_MINUTE), -ETIMEDOUT);
+	CO_EXPECT_EQ(co_deadline_end(&inner), 0);
+	/* The failure was met inside, and still it is this scope's. */
+	CO_EXPECT_EQ(co_deadline_end(&outer), -ETIMEDOUT);
+	return 0;
+}
+
+CO_TEST(time, only_the_innermost_scope_can_be_ended)
+{
+	struct co_deadline outer, inner;
+
+	CO_EXPECT_EQ(co_deadline_begin(&outer, co_after(CO_HOUR)), 0);
+	CO_EXPECT_EQ(co_deadline_begin(&inner, co_after(CO_HOUR)), 0);
+	CO_EXPECT_EQ(co_deadline_end(&outer), -EINVAL);
+	CO_EXPECT_EQ(co_deadline_end(&inner), 0);
+	CO_EXPECT_EQ(co_deadline_end(&outer), 0);
+	CO_EXPECT_EQ(co_deadline_end(NULL), -EINVAL);
+	return 0;
+}
+
+/* --- However a block is left ------------------------------------------ */
+
+static int leave_by_return(void)
+{
+	CO_WITH_DEADLINE(co_after(CO_MILLISECOND)) {
+		CO_WITH_DEADLINE(co_after(CO_HOUR))
+			return co_sleep(CO_MINUTE);
+	}
+	return -EIO;
+}
+
+static void leave_by_goto(void)
+{
+	CO_WITH_DEADLINE(TEST_LONG_AGO) {
+		if (co_yield() != 0)
+			goto left;
+	}
+	CO_EXPECT(!"reached");
+left:
+	CO_EXPECT_EQ(co_yield(), 0);
+}
+
+CO_TEST(time, the_scope_of_a_block_ends_however_it_is_left)
+{
+	size_t i, turns = 0;
+
+	CO_EXPECT_EQ(leave_by_return(), -ETIMEDOUT);
+	CO_EXPECT_EQ(co_yield(), 0);
+	leave_by_goto();
+	for (i = 0; i < 3; i++) {
+		CO_WITH_DEADLINE(TEST_LONG_AGO) {
+			if (i == 1)
+				break;
+			CO_EXPECT_EQ(co_yield(), -ETIMEDOUT);
+		}
+		/* break left the block, not the loop around it. */
+		CO_EXPECT_EQ(co_yield(), 0);
+		turns++;
+	}
+	CO_EXPECT_EQ(turns, 3);
+	return 0;
+}
+
+/* --- Races ------------------------------------------------------------ */
+
+static int sleep_briefly_in_scopes(void *arg)
+{
+	size_t i, rounds = CO_TEST_SCALE(300);
+	uint64_t seed = (uintptr_t)&seed;
+
+	(void)arg;
+	for (i = 0; i < rounds; i++) {
+		co_time when = co_after((co_time)test_random_below(&seed,
+				100000));
+		co_time wake = co_after((co_time)test_random_below(&seed,
+				100000));
+		struct co_deadline scope;
+		int result, ended;
+
+		CO_EXPECT_EQ(co_deadline_begin(&scope, when), 0);
+		result = co_sleep_until(wake);
+		ended = co_deadline_end(&scope);
+		CO_EXPECT_EQ(result, ended);
+		CO_EXPECT(result == 0 || result == -ETIMEDOUT);
+		CO_EXPECT(co_now() >= (result == 0 ? wake : when));
+	}
+	return 0;
+}
+
+CO_TEST(time, a_sleep_and_a_deadline_that_race_tell_who_won)
+{
+	spawn_and_join_all(32, sleep_briefly_in_scopes, NULL);
+	return 0;
+}
