@@ -4,7 +4,10 @@
  * chat_server.c - everybody hears what everybody says
  *
  *	chat_server [PORT [ADDRESS]]
- *	nc 127.0.0.1 6667
+ *	nc 127.0.0.1 6667		(to take part)
+ *
+ *	cc chat_server.c chat_line.c serve.c -o chat_server \
+ *		$(pkg-config --cflags --libs coloop)
  *
  * The first line that a client sends is its nick name; then "/me TEXT",
  * "/nick NAME", "/who", "/quit", and anything else is said to all.
@@ -12,7 +15,8 @@
  * A client has two tasks: the handler reads what it says, and a writer sends
  * it what the channel of the client brings.  Speaking means to put the line
  * into the channel of each client without waiting.  A client that reads so
- * slowly that its channel is full is dropped; nobody waits for it.
+ * slowly that its channel is full is dropped; nobody waits for it.  So that
+ * nobody can flood the others out, each may say a line every few milliseconds.
  */
 
 #include <coloop.h>
@@ -21,11 +25,14 @@
 #include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/socket.h>
 
 #include "chat_line.h"
 #include "serve.h"
 
 #define BACKLOG 32			/* lines that a client may lag */
+#define SEND_BUFFER 16384		/* bytes that the system may hold too */
+#define PACE (5 * CO_MILLISECOND)	/* between two lines of a client */
 #define FAREWELL (1 * CO_SECOND)	/* to send what is left at the end */
 
 struct message {
@@ -193,6 +200,8 @@ static int obey_lines(struct client *client)
 		co_locked_release(&the_room);
 		if (!stays)
 			return -ECONNABORTED;
+		if (co_sleep(PACE) != 0)
+			return -ECANCELED;
 	}
 	if (rc == -EMSGSIZE)
 		tell(client, "* that line is too long");
@@ -267,9 +276,12 @@ static void handle(struct co_tcp_server *server, struct co_io *connection,
 		const struct sockaddr *peer)
 {
 	struct client client = { .io = connection };
+	int size = SEND_BUFFER;
 
 	(void)server;
 	(void)peer;
+	setsockopt(co_io_fd(connection), SOL_SOCKET, SO_SNDBUF, &size,
+			sizeof(size));
 	if (co_channel_create(NULL, sizeof(struct message), BACKLOG,
 			&client.messages) != 0)
 		return;

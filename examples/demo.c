@@ -5,6 +5,10 @@
  *
  *	demo [--clients N] [--seconds N] [--threads N] [DIRECTORY]
  *
+ *	cc demo.c demo_files.c demo_load.c http_files.c http_listing.c \
+ *		http_open.c http_parse.c serve.c -o demo \
+ *		$(pkg-config --cflags --libs coloop)
+ *
  * All of them are tasks of one loop.  The clients compare every byte that the
  * server sends, and the program fails if one was wrong.  Without DIRECTORY a
  * few files are made for the purpose.  Ctrl-C ends it early.
@@ -81,6 +85,17 @@ static int start_server(void)
 	return rc;
 }
 
+/* Wait until the server has accepted all but LATE of the connections.  They
+ * wait in a queue of the system; what doesn't fit there is sent again after a
+ * second or more, so it is better not to hurry. */
+static void wait_for_server(size_t started, size_t late)
+{
+	while (started > co_tcp_server_connections(&demo.server) + late &&
+			atomic_load(&load.errors) == 0)
+		if (co_sleep(CO_MILLISECOND) != 0)
+			return;
+}
+
 /* Returns how many could be started. */
 static size_t start_clients(void)
 {
@@ -97,6 +112,7 @@ static size_t start_clients(void)
 			atomic_fetch_add(&load.errors, 1);
 			return i;
 		}
+		wait_for_server(i + 1, 500);
 	}
 	return demo.clients;
 }
@@ -141,14 +157,18 @@ static int watch(co_time start)
 	return rc == -ETIMEDOUT || rc > 0 ? 0 : rc;
 }
 
+/* Closing the channel wakes all clients at once. */
 static int drive_clients(void)
 {
-	co_time start = co_now();
+	co_time start;
 	size_t started;
 	int rc;
 
 	demo.resident_before = resident_memory();
 	started = start_clients();
+	wait_for_server(started, 0);
+	start = co_now();
+	co_channel_close(load.start);
 	rc = watch(start);
 	demo.resident = resident_memory();
 	demo.stats.size = sizeof(demo.stats);
@@ -168,10 +188,13 @@ static int run_demo(void *unused)
 	(void)unused;
 	if (rc != 0)
 		return rc;
-	rc = start_server();
+	rc = co_channel_create(NULL, 0, 0, &load.start);
+	if (rc == 0)
+		rc = start_server();
 	if (rc == 0)
 		rc = drive_clients();
 	co_tcp_server_deinit(&demo.server);
+	co_channel_destroy(load.start);
 	return rc;
 }
 

@@ -226,7 +226,9 @@ int load_client(void *arg)
 	if (rc != 0)
 		return fail(client, rc, "connecting: %s", strerror(-rc));
 	atomic_fetch_add(&load->connected, 1);
-	rc = exchange_all(client, io);
+	rc = co_channel_get(load->start, NULL);
+	if (rc == -EPIPE)
+		rc = exchange_all(client, io);
 	co_io_close(io);
 	return rc;
 }
@@ -257,6 +259,11 @@ void load_sum(const struct load *load, struct load_totals *ret_totals)
 		sum_shard(&load->shards[i], ret_totals);
 }
 
+static double smaller(double a, double b)
+{
+	return a < b ? a : b;
+}
+
 double load_percentile(const struct load_totals *totals, double part)
 {
 	unsigned long long seen = 0;
@@ -265,7 +272,8 @@ double load_percentile(const struct load_totals *totals, double part)
 	for (unsigned i = 0; i < LOAD_BUCKETS; i++) {
 		seen += totals->latencies[i];
 		if (seen > 0 && (double)seen >= wanted)
-			return bucket_end(i);
+			return smaller(bucket_end(i),
+					(double)totals->slowest);
 	}
 	return 0;
 }

@@ -38,6 +38,7 @@ struct load {
 	socklen_t server_size;
 	const struct load_file *files;
 	size_t n_files;
+	struct co_channel *start;	/* closed when all are connected */
 	atomic_bool stop;
 	atomic_size_t connected;	/* clients that have a connection */
 	atomic_ullong errors;

@@ -5,6 +5,9 @@
  *
  *	http_server DIRECTORY [PORT [ADDRESS]]
  *
+ *	cc http_server.c http_files.c http_listing.c http_open.c http_parse.c \
+ *		serve.c -o http_server $(pkg-config --cflags --libs coloop)
+ *
  * It knows GET and HEAD of HTTP/1.0 and 1.1.  Each connection has a task of
  * its own, whose code, in http_files.c, reads from top to bottom.
  */

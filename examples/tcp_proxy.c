@@ -5,6 +5,9 @@
  *
  *	tcp_proxy LISTEN_PORT TARGET_ADDRESS TARGET_PORT
  *
+ *	cc tcp_proxy.c serve.c -o tcp_proxy \
+ *		$(pkg-config --cflags --libs coloop)
+ *
  * Two tasks serve a connection, one for each direction.  When one side has
  * said all it wants to say, the other is told so and may still answer.
  */

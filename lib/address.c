@@ -2,6 +2,8 @@
 
 /* address.c - socket addresses from text */
 
+#include "fd.h"
+
 #include <coloop/tcp.h>
 
 #include <arpa/inet.h>
@@ -48,6 +50,13 @@ static int parse_ipv6(const char *text, unsigned port,
 	memcpy(ret_address, &address, sizeof address);
 
 	return 0;
+}
+
+bool co__tcp_is_address(const struct sockaddr *address, socklen_t size)
+{
+	return size >= (socklen_t)sizeof(struct sockaddr)
+		&& (address->sa_family == AF_INET
+			|| address->sa_family == AF_INET6);
 }
 
 int co_tcp_address(const char *text, unsigned port,

@@ -76,7 +76,7 @@ int co_tcp_connect(const struct sockaddr *address, socklen_t size,
 	int fd = -1, rc;
 
 	if (address == NULL || ret_io == NULL
-			|| size < (socklen_t)sizeof(struct sockaddr))
+			|| !co__tcp_is_address(address, size))
 		return -EINVAL;
 	rc = co__wait_enter(&self);
 	if (rc == 0)

@@ -21,6 +21,7 @@
  */
 
 #include <pthread.h>
+#include <sys/socket.h>
 
 #include <coloop/io.h>
 #include <coloop/loop.h>
@@ -103,6 +104,9 @@ ssize_t co__io_do(struct co_io *io, int direction, co__io_call *call, void *arg,
 
 /* Tell the node of a watched descriptor. */
 void co__watch_tell(struct co_io *io, unsigned events);
+
+/* Whether ADDRESS is one of IPv4 or IPv6. */
+bool co__tcp_is_address(const struct sockaddr *address, socklen_t size);
 
 /* Let the acceptors that wait for a free descriptor try again. */
 void co__tcp_descriptor_freed(void);

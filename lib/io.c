@@ -194,6 +194,23 @@ static ssize_t total_size(const struct iovec *parts, int count)
 	return (ssize_t)total;
 }
 
+/* The checks of a read that never waits. */
+static int read_nothing(struct co_io *io)
+{
+	struct co_task *self;
+	int rc;
+
+	if (io == NULL)
+		return -EINVAL;
+	rc = co__wait_enter(&self);
+	if (rc == 0)
+		rc = co__fd_enter(io, CO__FD_READER);
+	if (rc == 0)
+		co__fd_leave(io, CO__FD_READER);
+
+	return rc;
+}
+
 static ssize_t do_transfer(struct co_io *io, int direction,
 		const struct iovec *parts, int count)
 {
@@ -202,6 +219,8 @@ static ssize_t do_transfer(struct co_io *io, int direction,
 
 	if (total < 0)
 		return total;
+	if (total == 0 && direction == 0)
+		return read_nothing(io);
 
 	return co__io_do(io, direction, direction == 0 ? call_read : call_write,
 			&transfer, (size_t)total);
@@ -557,7 +576,7 @@ int co_wait_fd(int fd, unsigned events)
 	AO_t roles = roles_of(events);
 	struct co_task *self;
 	struct co_io *io;
-	bool borrowed;
+	bool borrowed = false;
 	int rc;
 
 	if (roles == 0)

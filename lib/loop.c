@@ -616,8 +616,8 @@ int co_run(co_task_fn *fn, void *arg)
 	rc = co_spawn(loop, fn, arg, &task);
 	if (rc == 0)
 		rc = co_loop_run(loop);
-	if (rc == 0)
-		rc = co_join(task, &result);
+	if (rc == 0 && co_join(task, &result) < 0)
+		rc = -ECANCELED;	/* the loop was stopped before */
 	co_loop_destroy(loop);
 
 	return rc < 0 ? rc : result;

@@ -355,7 +355,7 @@ int co_tcp_server_listen(struct co_tcp_server *server,
 
 	if (server == NULL || self->loop == NULL || address == NULL
 			|| handler == NULL || backlog < 0
-			|| size < (socklen_t)sizeof(struct sockaddr))
+			|| !co__tcp_is_address(address, size))
 		return -EINVAL;
 	pthread_mutex_lock(&self->lock);
 	if (self->live == 0) {

@@ -74,24 +74,31 @@ static void unlink_timer(struct co__wheel *wheel, struct co__timer *timer)
 }
 
 /* The earliest list that isn't empty: the tick at which it begins, and where
- * it is.  UINT64_MAX if all are empty.  The lock is held. */
+ * it is.  UINT64_MAX if all are empty.  The lock is held.
+ *
+ * Lower levels are earlier, with one exception: the list of a higher level that
+ * begins just now, and from which not all have been taken yet. */
 static uint64_t earliest(const struct co__wheel *wheel, unsigned *ret_level,
 		unsigned *ret_slot)
 {
-	for (unsigned level = 0; level < CO__WHEEL_LEVELS; level++) {
-		unsigned shift = level * LEVEL_SHIFT;
-		uint64_t bits = wheel->occupied[level];
-		unsigned slot;
+	uint64_t first = UINT64_MAX;
 
-		if (bits == 0)
+	for (unsigned level = 0; level < CO__WHEEL_LEVELS; level++) {
+		unsigned shift = level * LEVEL_SHIFT, slot;
+		uint64_t tick;
+
+		if (wheel->occupied[level] == 0)
 			continue;
-		slot = (unsigned)__builtin_ctzll(bits);
-		*ret_level = level;
-		*ret_slot = slot;
-		return ((wheel->now >> shift & ~(uint64_t)63) | slot) << shift;
+		slot = (unsigned)__builtin_ctzll(wheel->occupied[level]);
+		tick = ((wheel->now >> shift & ~(uint64_t)63) | slot) << shift;
+		if (tick < first) {
+			first = tick;
+			*ret_level = level;
+			*ret_slot = slot;
+		}
 	}
 
-	return UINT64_MAX;
+	return first;
 }
 
 co_time co__wheel_next(struct co__wheel *wheel)

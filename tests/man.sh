@@ -63,10 +63,10 @@ names()
 		tr ', ' '\n\n' | sed '/^$/d'
 }
 
-# description PAGE: the rest of its section NAME.
-description()
+# heading PAGE: its section NAME, as apropos searches it.
+heading()
 {
-	sed -n '/^\.SH NAME/,/^\.SH LIBRARY/s/^\\- //p' "$1"
+	sed -n '/^\.SH NAME/,/^\.SH LIBRARY/{/^\.SH/d;p;}' "$1"
 }
 
 # program PAGE NAME: the source of one of its programs, as a page of its own.
@@ -150,7 +150,7 @@ check_whatis()
 	fi
 	names "$page" >"$work/names"
 	{
-		description "$page" | grep -qw coloop ||
+		heading "$page" | grep -qw coloop ||
 			echo "the word coloop is missing"
 		lexgrog "$page" 2>&1 | sed -n 's/.*: "\([^ ]*\) - .*/\1/p' |
 			diff -U0 --label NAME --label lexgrog "$work/names" -

@@ -6,13 +6,13 @@
 # A Criterion program reports each of its tests.  Anything else is one test,
 # whose exit status says it: 0 passed, 77 skipped, else failed; a script may
 # also write TAP of its own.  Nobody waits for ever: CO_TEST_TIMEOUT limits one
-# Criterion test, in seconds; CO_TEST_PROGRAM_TIMEOUT, by default ten times as
+# Criterion test, in seconds; CO_TEST_PROGRAM_TIMEOUT, by default five times as
 # much, the program.
 
 program=$1
 name=$(basename "$program" .sh)
 limit=${CO_TEST_TIMEOUT:-60}
-program_limit=${CO_TEST_PROGRAM_TIMEOUT:-$((limit * 10))}
+program_limit=${CO_TEST_PROGRAM_TIMEOUT:-$((limit * 5))}
 
 run()
 {
@@ -23,7 +23,7 @@ run()
 criterion()
 {
 	report=$(run "$program" --tap=/dev/stdout --timeout "$limit" \
-		</dev/null)
+		--verbose=1 </dev/null)
 	status=$?
 	printf '%s\n' "$report"
 

@@ -6,6 +6,7 @@
 #include <semaphore.h>
 #include <unwind.h>
 
+#include "checkers.h"
 #include "context/context.h"
 
 enum { STACK_SIZE = 64 * 1024 };
@@ -25,11 +26,14 @@ struct pair {
 	size_t count;
 };
 
+/* A stack that checkers know of.  They aren't told when it is freed: each test
+ * is a process of its own. */
 static void *stack_or_die(size_t size)
 {
 	void *stack = aligned_alloc(16, size);
 
 	test_die_unless(stack != NULL, "aligned_alloc", __FILE__, __LINE__);
+	co__checked_stack_made(stack, (char *)stack + size);
 	return stack;
 }
 
@@ -320,6 +324,9 @@ Test(context, rounding_modes_can_be_told_apart)
 	struct thirds up = thirds_rounded(FE_UPWARD);
 	struct thirds down = thirds_rounded(FE_DOWNWARD);
 
+	/* valgrind takes the modes, but divides as it likes. */
+	if (test_on_valgrind())
+		return;
 	cr_assert(up.common > down.common);
 	cr_assert(up.extended > down.extended);
 }

@@ -262,7 +262,6 @@ CO_TEST_ON_ONE_THREAD(sizes, absurd_lists_of_parts_are_refused)
 	CO_EXPECT_EQ(write(fds[1], "abcd", 4), 4);
 	CO_EXPECT_EQ(co_io_readv(io, parts, -1), -EINVAL);
 	expect_refused(co_io_writev(io, parts, 2));
-	CO_EXPECT_EQ(co_io_writev(io, parts, 1 << 30), -EINVAL);
 	CO_EXPECT_EQ(co_io_readv(io, parts, 0), 0);
 	CO_EXPECT_EQ(co_io_writev(io, parts, 0), 0);
 	CO_EXPECT_EQ(co_io_close(io), 0);

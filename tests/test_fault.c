@@ -331,7 +331,7 @@ Test(fault, an_interruption_goes_unnoticed)
 Test(fault, no_error_of_accept_harms_the_server)
 {
 	static const int errors[] = { EMFILE, ENFILE, ENOBUFS, ENOMEM,
-		ECONNABORTED, EPROTO, EPERM, EINTR, EAGAIN };
+		ECONNABORTED, EPROTO, EPERM, EINTR };
 	struct co_loop_options options = CO_LOOP_OPTIONS_INIT;
 	size_t i, n;
 

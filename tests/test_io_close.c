@@ -210,7 +210,7 @@ static int read_once(void *arg)
 
 	do
 		rc = read_byte(arg);
-	while (rc == -EBUSY);
+	while (rc == -EBUSY && co_yield() == 0);
 
 	return rc;
 }

@@ -582,6 +582,7 @@ static int compute(void *arg)
 	size_t i;
 
 	(void)arg;
+	counter_set(&done, 0);
 	for (i = 0; i < 8; i++)
 		spawn_or_die(NULL, sleep_and_count, &done);
 	co_yield();

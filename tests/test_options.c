@@ -109,37 +109,53 @@ Test(options, the_backend_can_be_chosen)
 		cr_assert_eq(co_loop_destroy(loop), 0);
 		cr_assert_eq(unsetenv("COLOOP_BACKEND"), 0);
 	}
-	cr_assert_eq(setenv("COLOOP_BACKEND", "nonsense", 1), 0);
-	cr_assert_eq(co_loop_create(NULL, &loop), -EINVAL);
 }
 
-static int threads_of(int rc, struct co_loop *loop)
+/* Whoever runs a program must not be able to break it by a slip of the pen. */
+Test(options, what_makes_no_sense_in_the_environment_is_ignored)
 {
-	int threads;
+	static const char *const slips[] = { "", "nonsense", "-1", "0", "1e3",
+		"99999999999999999999", "2x", " 2" };
+	struct co_loop *loop;
+	size_t i;
 
-	cr_assert_eq(rc, 0);
-	threads = co_loop_threads(loop);
+	for (i = 0; i < sizeof slips / sizeof slips[0]; i++) {
+		cr_assert_eq(setenv("COLOOP_BACKEND", slips[i], 1), 0);
+		cr_assert_eq(setenv("COLOOP_THREADS", slips[i], 1), 0);
+		cr_assert_eq(co_loop_create(NULL, &loop), 0);
+		cr_assert_geq(co_loop_threads(loop), 1);
+		cr_assert_not_null(co_loop_backend(loop));
+		cr_assert_eq(co_loop_destroy(loop), 0);
+	}
+}
+
+static int create_default(struct co_loop **ret_loop)
+{
+	return co_loop_create(NULL, ret_loop);
+}
+
+static void expect_threads(int (*create)(struct co_loop **), int threads)
+{
+	struct co_loop *loop = NULL;
+
+	cr_assert_eq(create(&loop), 0);
+	cr_assert_eq(co_loop_threads(loop), threads);
 	cr_assert_eq(co_loop_destroy(loop), 0);
-
-	return threads;
 }
 
 Test(options, the_number_of_threads_can_be_chosen)
 {
 	struct co_loop_options options = CO_LOOP_OPTIONS_INIT;
-	struct co_loop *loop;
+	struct co_loop *loop = NULL;
 
 	cr_assert_eq(setenv("COLOOP_THREADS", "3", 1), 0);
-	cr_assert_eq(threads_of(co_loop_create(NULL, &loop), loop), 3);
-	cr_assert_eq(threads_of(co_loop_create(&options, &loop), loop), 3);
-	cr_assert_eq(threads_of(co_loop_create_multi_threaded(&loop), loop),
-			3);
-	cr_assert_eq(threads_of(co_loop_create_single_threaded(&loop), loop),
-			1);
+	expect_threads(create_default, 3);
+	expect_threads(co_loop_create_multi_threaded, 3);
+	expect_threads(co_loop_create_single_threaded, 1);
 	options.threads = 2;
-	cr_assert_eq(threads_of(co_loop_create(&options, &loop), loop), 2);
-	cr_assert_eq(unsetenv("COLOOP_THREADS"), 0);
-	cr_assert_geq(threads_of(co_loop_create(NULL, &loop), loop), 1);
+	cr_assert_eq(co_loop_create(&options, &loop), 0);
+	cr_assert_eq(co_loop_threads(loop), 2);
+	cr_assert_eq(co_loop_destroy(loop), 0);
 }
 
 /* --- Destroy ------------------------------------------------------------ */

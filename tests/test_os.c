@@ -678,10 +678,11 @@ static void make_rearming(const struct change *change)
 	put_byte(change->peer);
 }
 
-/* Nothing of the poller may keep the connection open. */
+/* Nothing of the poller may keep the connection open: the peer sees its end,
+ * which need not be asked for. */
 static void make_closing(const struct change *change)
 {
-	struct pollfd peer = { .fd = change->peer, .events = POLLIN };
+	struct pollfd peer = { .fd = change->peer, .events = 0 };
 
 	drop(change->fd);
 	close(change->fd);
@@ -837,6 +838,7 @@ static void prepare_child(int error_fd)
 {
 	const struct rlimit none = { 0, 0 };
 
+	alarm((unsigned)(AGES / CO_SECOND));
 	setrlimit(RLIMIT_CORE, &none);
 	dup2(error_fd, STDERR_FILENO);
 	signal(SIGSEGV, SIG_DFL);

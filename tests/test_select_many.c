@@ -112,6 +112,145 @@ Test(select_many, seven_selects_in_a_ring_never_block)
 	run_rings(7);
 }
 
+/* --- Selects that face plain calls ------------------------------------ */
+
+#define FACES 3
+
+/* No deadline and no other item makes up for a wake-up that gets lost: one is
+ * enough to leave somebody waiting for ever. */
+struct faces {
+	struct co_channel *channels[FACES];
+	size_t each;			/* items of each plain caller */
+	struct test_counter plain, selected, plain_sum, selected_sum;
+	unsigned op;			/* of the selects */
+};
+
+static int move_plainly(void *arg)
+{
+	struct faces *faces = arg;
+	size_t at = counter_add(&faces->plain, 1), i, number;
+
+	for (i = 0; i < faces->each; i++) {
+		number = at * faces->each + i;
+		if (faces->op == CO_SELECT_GET)
+			put_now(faces->channels[at], number);
+		else
+			number = get_now(faces->channels[at]);
+		counter_add(&faces->plain_sum, number);
+	}
+	return 0;
+}
+
+static int move_by_select(void *arg)
+{
+	struct faces *faces = arg;
+	size_t total = FACES * faces->each, number, at;
+
+	while ((number = counter_add(&faces->selected, 1)) < total) {
+		struct co_select_case cases[FACES];
+		int index;
+
+		for (at = 0; at < FACES; at++)
+			cases[at] = (struct co_select_case){
+				.channel = faces->channels[at],
+				.op = faces->op, .item = &number,
+			};
+		/* Each channel is to get its share. */
+		if (faces->op == CO_SELECT_PUT)
+			cases[(number + 1) % FACES].channel =
+				cases[(number + 2) % FACES].channel = NULL;
+		index = co_select(cases, FACES);
+		CO_EXPECT(index >= 0 && cases[index].result == 0);
+		counter_add(&faces->selected_sum, number);
+	}
+	return 0;
+}
+
+/* With one channel in all places, a select has several cases in it; with
+ * several channels, a wake-up lost in one may be made up for by another. */
+static void open_faces(struct faces *faces, size_t count)
+{
+	size_t i;
+
+	for (i = 0; i < FACES; i++)
+		faces->channels[i] = i < count
+				? channel_or_die(sizeof(size_t), 0)
+				: faces->channels[0];
+}
+
+static void close_faces(struct faces *faces, size_t count)
+{
+	size_t i;
+
+	CO_EXPECT_EQ(counter_get(&faces->plain_sum),
+			counter_get(&faces->selected_sum));
+	for (i = 0; i < count; i++)
+		CO_EXPECT_EQ(co_channel_destroy(faces->channels[i]), 0);
+}
+
+static void face_plain_calls(unsigned op, size_t count, size_t selects)
+{
+	struct faces faces = { .op = op, .each = CO_TEST_SCALE(10000) };
+	struct co_task *tasks[2 * FACES];
+	size_t i;
+
+	open_faces(&faces, count);
+	for (i = 0; i < FACES + selects; i++)
+		tasks[i] = spawn_or_die(NULL, i < FACES ? move_plainly
+				: move_by_select, &faces);
+	for (i = 0; i < FACES + selects; i++)
+		CO_EXPECT_EQ(join_or_die(tasks[i]), 0);
+	close_faces(&faces, count);
+}
+
+CO_TEST(select_many, selects_that_face_plain_calls_lose_no_wake_up)
+{
+	face_plain_calls(CO_SELECT_GET, 1, 1);
+	face_plain_calls(CO_SELECT_GET, 1, FACES);
+	face_plain_calls(CO_SELECT_GET, FACES, FACES);
+	face_plain_calls(CO_SELECT_PUT, 1, FACES);
+	face_plain_calls(CO_SELECT_PUT, FACES, FACES);
+	return 0;
+}
+
+/* A thread is at it while the task leaves its stack, and never waits. */
+static void try_plainly(void *arg)
+{
+	struct faces *faces = arg;
+	size_t at = counter_add(&faces->plain, 1), i, number;
+
+	for (i = 0; i < faces->each; i++) {
+		number = at * faces->each + i;
+		while (co_channel_try_put(faces->channels[at], &number) != 0)
+			sched_yield();
+		counter_add(&faces->plain_sum, number);
+	}
+}
+
+static void face_threads(size_t count)
+{
+	struct faces faces = { .op = CO_SELECT_GET };
+	struct test_thread threads[FACES];
+	size_t i;
+
+	faces.each = CO_TEST_SCALE(5000);
+	open_faces(&faces, count);
+	for (i = 0; i < FACES; i++)
+		test_thread_start(&threads[i], co_loop_current(), try_plainly,
+				&faces);
+	spawn_and_join_all(1, move_by_select, &faces);
+	for (i = 0; i < FACES; i++)
+		test_thread_join(&threads[i]);
+	close_faces(&faces, count);
+}
+
+CO_TEST(select_many, selects_that_face_threads_lose_no_wake_up)
+{
+	face_threads(1);
+	face_threads(FACES);
+	return 0;
+}
+
 /* --- Storms ----------------------------------------------------------- */
 
 static struct storm default_storm(void)

@@ -461,6 +461,8 @@ static void let_rival_try(void)
 {
 	co_time end;
 
+	counter_set(&rival.begun, 0);
+	counter_set(&rival.done, 0);
 	test_or_die(pthread_create(&rival.thread, NULL, pop_as_rival, NULL));
 	while (counter_get(&rival.begun) == 0)
 		sched_yield();

@@ -47,7 +47,8 @@ CO_API int co_channel_destroy(struct co_channel *channel);
  * the item was not sent. */
 CO_API int co_channel_put(struct co_channel *channel, const void *item);
 
-/* Take the oldest item into *RET_ITEM, waiting for one.
+/* Take the oldest item into *RET_ITEM, waiting for one.  RET_ITEM may be NULL
+ * if the size is 0.
  * -EPIPE: closed, and nothing left.  -ECANCELED, -ETIMEDOUT, -EPERM, -EINVAL.
  * On any of these no item was taken. */
 CO_API int co_channel_get(struct co_channel *channel, void *ret_item);

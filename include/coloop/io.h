@@ -31,7 +31,7 @@ struct co_loop;
 /* Make a co_io for FD: a socket, pipe, terminal, or regular file (whose reads
  * and writes block the thread).  It owns FD on success only.  LOOP may be NULL
  * in a task: its own.  -EBADF: FD isn't open.  -EEXIST: the loop has it as a
- * co_io or watches it already.  -EINVAL, -ENOMEM. */
+ * co_io, watches it, or has a task in co_wait_fd() for it.  -EINVAL, -ENOMEM. */
 CO_API int co_io_open(struct co_loop *loop, int fd, struct co_io **ret_io);
 
 /* Read up to SIZE bytes, waiting for the first.  Returns their number; 0: the
@@ -47,7 +47,7 @@ CO_API ssize_t co_io_writev(struct co_io *io, const struct iovec *parts,
 		int count);
 
 /* Read or write all SIZE bytes.  0: all.  -ENODATA: the stream ended first.
- * RET_DONE, if not NULL, gets the number of bytes moved, also on error. */
+ * RET_DONE, if not NULL, gets the number of bytes moved, on each error too. */
 CO_API int co_io_read_full(struct co_io *io, void *ret_data, size_t size,
 		size_t *ret_done);
 CO_API int co_io_write_full(struct co_io *io, const void *data, size_t size,
@@ -69,7 +69,8 @@ CO_API int co_io_close(struct co_io *io);
 
 /* Wait until one of EVENTS is there on FD, which the task's loop need not
  * know, and which stays the caller's.  Returns as co_io_wait().  One task may
- * wait to read and another to write.  -EBUSY: another task waits for the same.
+ * wait to read and another to write.  -EBUSY: another task waits for the same,
+ * or co_loop_add_fd() watches it.
  * -EBADF, -ENOMEM, -ENOSPC, and as above. */
 CO_API int co_wait_fd(int fd, unsigned events);
 

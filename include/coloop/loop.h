@@ -6,8 +6,9 @@
  * The event loop: worker threads that run tasks.                 co_loop(3)
  *
  * Threads     A loop of N threads uses the thread that calls co_loop_run()
- *             and N - 1 more, which live as long as that call.  Several
- *             loops may run in one process, each in threads of its own.
+ *             and N - 1 more, and if N > 1 one that looks after them; they
+ *             live as long as that call.  Several loops may run in one
+ *             process, each in threads of its own.
  * Ownership   The creator owns the loop and destroys it.  The loop owns its
  *             tasks' stacks.
  */
@@ -38,12 +39,14 @@ struct co_allocator {
 /* How to make a loop.  Begin with CO_LOOP_OPTIONS_INIT; zero means default. */
 struct co_loop_options {
 	size_t size;		/* sizeof(struct co_loop_options) */
-	unsigned threads;	/* 0: the environment variable COLOOP_THREADS,
-				 * else the CPUs that the process may use */
+	unsigned threads;	/* 0: the environment variable COLOOP_THREADS
+				 * if it is a number that will do, else the
+				 * CPUs that the process may use */
 	unsigned flags;		/* CO_LOOP_... */
 	size_t stack_size;	/* bytes of each task's stack; 0: 256 KiB */
 	const char *backend;	/* "epoll" or "poll"; NULL: the environment
-				 * variable COLOOP_BACKEND, else the best */
+				 * variable COLOOP_BACKEND if there is such a
+				 * backend, else the best */
 	const struct co_allocator *allocator;	/* copied; NULL: malloc */
 	size_t reserved[4];	/* zero */
 };
@@ -67,7 +70,8 @@ CO_API int co_loop_create_single_threaded(struct co_loop **ret_loop);
 CO_API int co_loop_create_multi_threaded(struct co_loop **ret_loop);
 
 /* Free a loop that isn't running.  Tasks that have not ended are discarded:
- * their stacks vanish, and nothing of them is unwound.  NULL is allowed.
+ * their stacks vanish, and nothing of them is unwound.  Each co_io of the loop
+ * is closed.  NULL is allowed.
  * -EBUSY: the loop is running. */
 CO_API int co_loop_destroy(struct co_loop *loop);
 
@@ -131,7 +135,8 @@ CO_API int co_loop_add_fd(struct co_loop *loop, int fd, unsigned events,
 		struct co_resume_node *node);
 
 /* Change what FD is watched for, and by which node.  An event that is already
- * there is reported again.  -ENOENT: not watched.  Otherwise as add. */
+ * there is reported again.  The old node's ready() may still be running when
+ * this returns.  -ENOENT: not watched.  Otherwise as add. */
 CO_API int co_loop_mod_fd(struct co_loop *loop, int fd, unsigned events,
 		struct co_resume_node *node);
 
@@ -169,7 +174,8 @@ CO_API int co_loop_dump(struct co_loop *loop, int fd);
 
 /* Make a loop with default options, run FN(ARG) as its first task, and when
  * all tasks have ended destroy it.  Returns what FN returned, or a negative
- * errno value: as co_loop_create(), co_spawn() and co_loop_run(). */
+ * errno value: as co_loop_create(), co_spawn() and co_loop_run(), -ECANCELED if
+ * the loop was stopped before FN returned. */
 CO_API int co_run(co_task_fn *fn, void *arg);
 
 #ifdef __cplusplus

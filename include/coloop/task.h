@@ -65,7 +65,9 @@ CO_API int co_detach(struct co_task *task);
 
 /* Cancel TASK: the blocking call it is in, and each later one, returns
  * -ECANCELED.  Sticky; idempotent.  A task that has not begun begins all the
- * same.  Any thread.  -EINVAL: as co_join(). */
+ * same.  Any thread that can tell that TASK has not been released; a detached
+ * task may be cancelled while it runs.  -EINVAL: NULL, or already joined as far
+ * as can be seen. */
 CO_API int co_cancel(struct co_task *task);
 
 /* Hide (MASKED not 0) or show (0) cancellation to the calling task.  Returns

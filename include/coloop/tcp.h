@@ -39,8 +39,10 @@ CO_API int co_tcp_server_init(struct co_tcp_server *server,
 /* Bind to ADDRESS (IPv4, IPv6), listen, and spawn the task that accepts.  The
  * port may be 0: see co_tcp_server_address().  BACKLOG 0: the system's largest.
  * When descriptors or memory run out, accepting pauses and goes on by itself.
- * -EALREADY: it is listening.  -EADDRINUSE, -EACCES, ...: as socket(2),
- * bind(2), listen(2).  -EINVAL, -ENOMEM.  Any thread. */
+ * The address may be in use by connections of an earlier server (SO_REUSEADDR).
+ * -EALREADY: it is listening, or tasks of an earlier listening remain.
+ * -EADDRINUSE, -EACCES, ...: as socket(2), bind(2), listen(2).  -EINVAL: also
+ * an address that is neither IPv4 nor IPv6.  -ENOMEM.  Any thread. */
 CO_API int co_tcp_server_listen(struct co_tcp_server *server,
 		const struct sockaddr *address, socklen_t size, int backlog,
 		co_tcp_handler *handler);
@@ -54,13 +56,14 @@ CO_API int co_tcp_server_address(struct co_tcp_server *server,
 CO_API size_t co_tcp_server_connections(struct co_tcp_server *server);
 
 /* Stop listening.  Connections that were accepted go on.  Idempotent.  Any
- * thread. */
+ * thread.  -EINVAL: NULL, or not initialized. */
 CO_API int co_tcp_server_close(struct co_tcp_server *server);
 
 /* Close, cancel the handlers' tasks, and wait until all have returned.
  * Idempotent.  In a task it waits, whatever its deadlines and cancellation
- * are.  Outside of a task: -EBUSY if a handler or the accepting task has not
- * returned; then the server is closed but not released. */
+ * are.  -EDEADLK: called by one of the server's own handlers.  -EBUSY: called
+ * outside of a task while a handler or the accepting task has not returned.
+ * Then the server is closed but not released. */
 CO_API int co_tcp_server_deinit(struct co_tcp_server *server);
 
 /* Connect to ADDRESS from the calling task, and make the connection a co_io of

@@ -38,7 +38,8 @@ CO_API co_time co_now(void);
  * duration too long to be represented, now for a negative one.  Any thread. */
 CO_API co_time co_after(co_time duration);
 
-/* Let the calling task sleep for DURATION nanoseconds, never less.
+/* Let the calling task sleep for DURATION nanoseconds, never less; it yields
+ * if there is nothing to wait for.
  * 0: the time has passed.  -ECANCELED, -ETIMEDOUT, -EPERM (not a task). */
 CO_API int co_sleep(co_time duration);
 

@@ -8,7 +8,7 @@
  * A context is a suspended computation on a stack of its own: one word that
  * says where its registers were saved on that stack.  A switch saves the
  * registers that the ABI has a function preserve, and the floating-point
- * control words; nothing of the signal mask.
+ * control words; nothing of the signal mask (ucontext.c alone saves that too).
  *
  * One file per architecture and ABI, each with its own preprocessor guard, so
  * that all are compiled everywhere and exactly one is not empty; ucontext.c

@@ -67,12 +67,12 @@ co__context_switch:
 	stmxcsr (%rsp)
 	fnstcw 4(%rsp)
 
-	movq %rsp, %rax
+	movzwl 4(%rsp), %ecx
+
 	movq %rsp, (%rdi)
 	movq (%rsi), %rsp
 
 	ldmxcsr (%rsp)
-	movzwl 4(%rax), %ecx
 	cmpw 4(%rsp), %cx
 	jne .Lload_x87
 .Lx87_is_right:

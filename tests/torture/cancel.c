@@ -11,10 +11,12 @@
 
 /* One task that waits, and one that brings what it waits for. */
 struct pair {
-	uint64_t random;
+	uint64_t random;		/* of who waits */
+	uint64_t bringer_random;
 	co_time patience;
 	size_t rounds;
 	int pipe_ends[2];
+	struct co_channel *busy, *silent;
 	/* Given by PARKED, taken by the resumer or taken back. */
 	volatile AO_t handle;
 	struct test_counter taken, finished, woken, resumed, stop;
@@ -194,9 +196,55 @@ static int write_rounds(void *arg)
 			CO_EXPECT_EQ(write(pair->pipe_ends[1], "", 1), 1);
 			counter_add(&pair->written, 1);
 		}
-		co_sleep((co_time)test_random_below(&pair->random,
+		co_sleep((co_time)test_random_below(&pair->bringer_random,
 				(size_t)pair->patience));
 	}
+	return 0;
+}
+
+/* --- Several waits in one scope --------------------------------------- */
+
+/* The first waits end well, perhaps in another thread than that whose timer
+ * was set, and that for a deadline that doesn't hold any more when it goes off.
+ * The last wait has only the outer deadline to end it. */
+static int wait_and_hear(struct pair *pair)
+{
+	size_t i, count = test_random_below(&pair->random, 4);
+	int result = 0;
+	char item;
+
+	CO_WITH_DEADLINE(soon(pair)) {
+		for (i = 0; i < count && result == 0; i++)
+			result = co_channel_get(pair->busy, &item);
+	}
+	return co_channel_get(pair->silent, &item);
+}
+
+static int hear_rounds(void *arg)
+{
+	struct pair *pair = arg;
+	size_t i;
+	int result = 0;
+
+	for (i = 0; i < pair->rounds && result != -ECANCELED; i++) {
+		CO_WITH_DEADLINE(co_after(2 * pair->patience))
+			result = wait_and_hear(pair);
+		CO_EXPECT(result == -ETIMEDOUT || result == -ECANCELED);
+	}
+	CO_EXPECT_EQ(co_channel_close(pair->busy), 0);
+	return 0;
+}
+
+static int say_rounds(void *arg)
+{
+	struct pair *pair = arg;
+	int result;
+
+	do {
+		result = co_channel_put(pair->busy, "");
+		torture_dawdle(&pair->bringer_random);
+	} while (result == 0);
+	CO_EXPECT_EQ(result, -EPIPE);
 	return 0;
 }
 
@@ -212,15 +260,19 @@ static const struct kind kinds[] = {
 	{ join_rounds, NULL },
 	{ sleep_rounds, NULL },
 	{ read_rounds, write_rounds },
+	{ hear_rounds, say_rounds },
 };
 
 static void begin_pair(struct pair *pair, uint64_t *random)
 {
 	memset(pair, 0, sizeof *pair);
 	pair->random = test_random(random);
+	pair->bringer_random = test_random(random);
 	pair->patience = 1000 << test_random_below(random, 7);
 	pair->rounds = CO_TEST_SCALE(20 + test_random_below(random, 200));
 	test_or_die(pipe(pair->pipe_ends));
+	pair->busy = channel_or_die(1, 0);
+	pair->silent = channel_or_die(1, 0);
 }
 
 static void end_pair(struct pair *pair)
@@ -233,6 +285,8 @@ static void end_pair(struct pair *pair)
 		counter_add(&pair->read, 1);
 	close(pair->pipe_ends[0]);
 	CO_EXPECT_EQ(counter_get(&pair->written), counter_get(&pair->read));
+	CO_EXPECT_EQ(co_channel_destroy(pair->busy), 0);
+	CO_EXPECT_EQ(co_channel_destroy(pair->silent), 0);
 }
 
 static int one_round(void *arg)

@@ -215,7 +215,7 @@ static int write_until_closed(void *arg)
 
 	do
 		rc = co_io_write_full(stream->out, data, sizeof data, NULL);
-	while (rc == -EBUSY);
+	while (rc == -EBUSY && co_yield() == 0);
 	CO_EXPECT_EQ(rc, -EBADF);
 
 	return 0;
@@ -229,7 +229,7 @@ static int read_until_closed(void *arg)
 
 	do
 		rc = co_io_read(stream->out, &byte, 1);
-	while (rc == -EBUSY);
+	while (rc == -EBUSY && co_yield() == 0);
 	CO_EXPECT_EQ(rc, -EBADF);
 
 	return 0;

@@ -1,0 +1,719 @@
+/* SPDX-License-Identifier: MIT */
+
+#include "frame.h"
+#include "test.h"
+
+#include "loop.h"
+#include "wait.h"
+
+#include <sched.h>
+#include <signal.h>
+#include <sys/mman.h>
+#include <sys/resource.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#ifndef MADV_GUARD_INSTALL
+#define MADV_GUARD_INSTALL 102
+#endif
+
+#define CLASS 14u		/* where the size makes no difference */
+
+TestSuite(frame, .timeout = 60);
+
+static size_t page_size(void)
+{
+	return (size_t)sysconf(_SC_PAGESIZE);
+}
+
+static struct co_task *get(struct co_loop *loop, struct co__frame_cache *cache,
+		unsigned size_class)
+{
+	struct co_task *task = NULL;
+
+	test_or_die(co__frame_get(loop, cache, size_class, &task));
+	return task;
+}
+
+static char *bottom(const struct co_task *task)
+{
+	return task->stack_bottom;
+}
+
+/* The first byte after the frame of TASK. */
+static char *top(const struct co_task *task)
+{
+	return bottom(task) - page_size() + ((size_t)1 << task->size_class);
+}
+
+static size_t stacks_made(struct co_loop *loop)
+{
+	return AO_load(&loop->frames.stacks);
+}
+
+/* Whether the kernel refuses to read ADDRESS: nobody gets a signal. */
+static bool is_unreadable(const void *address)
+{
+	int ends[2];
+	bool refused;
+
+	test_or_die(pipe(ends));
+	refused = write(ends[1], address, 1) < 0 && errno == EFAULT;
+	close(ends[0]);
+	close(ends[1]);
+	return refused;
+}
+
+/* What a child of this process that runs CHILD(ARG) ended with: a status as
+ * of waitpid(2), 0 if CHILD returned 0. */
+static int status_of_child(int (*child)(void *arg), void *arg)
+{
+	int status = -1;
+	pid_t pid = fork();
+
+	test_die_unless(pid >= 0, "fork", __FILE__, __LINE__);
+	if (pid == 0)
+		_exit(child(arg));
+	test_die_unless(waitpid(pid, &status, 0) == pid, "waitpid", __FILE__,
+			__LINE__);
+	return status;
+}
+
+/* --- Sizes ------------------------------------------------------------ */
+
+Test(frame, a_class_is_the_smallest_that_has_room)
+{
+	const size_t one = 1;
+
+	cr_assert_eq(co__frame_class(0), 0);
+	cr_assert_eq(co__frame_class((one << CO__STACK_CLASS_MIN) - 1), 0);
+	for (unsigned c = CO__STACK_CLASS_MIN; c <= CO__STACK_CLASS_MAX; c++) {
+		cr_assert_eq(co__frame_class(one << c), c);
+		cr_assert_eq(co__frame_class((one << c) + 1),
+				c < CO__STACK_CLASS_MAX ? c + 1 : 0);
+	}
+	cr_assert_eq(co__frame_class(SIZE_MAX), 0);
+}
+
+Test(frame, of_each_size_can_be_used_from_end_to_end)
+{
+	static struct co__frame_cache cache;
+	struct co_loop *loop = loop_or_die(1);
+
+	for (unsigned c = CO__STACK_CLASS_MIN; c <= CO__STACK_CLASS_MAX; c++) {
+		struct co_task *task = get(loop, &cache, c);
+
+		cr_assert_eq(task->size_class, c);
+		cr_assert_eq(task->loop, loop);
+		cr_assert_eq((size_t)task % 64, 0);
+		cr_assert_eq((size_t)bottom(task) % page_size(), 0);
+		cr_assert_gt((char *)task, bottom(task));
+		cr_assert_leq((char *)(task + 1), top(task));
+		cr_assert(is_unreadable(bottom(task) - 1));
+		bottom(task)[0] = 1;
+		((char *)task)[-1] = 1;
+		cr_assert_eq(co__frame_guarded(loop, bottom(task) - 1), task);
+		co__frame_put(loop, &cache, task);
+		cr_assert_eq(get(loop, &cache, c), task);
+	}
+	test_or_die(co_loop_destroy(loop));
+}
+
+/* An idle task touches one page, and neighbours differ in their colour. */
+Test(frame, control_blocks_of_neighbours_lie_at_different_offsets)
+{
+	static struct co__frame_cache cache;
+	struct co_loop *loop = loop_or_die(1);
+	size_t last = 0;
+
+	for (int i = 0; i < 40; i++) {
+		struct co_task *task = get(loop, &cache, 16);
+		size_t offset = (size_t)(top(task) - (char *)task);
+
+		cr_assert_leq(offset, page_size());
+		cr_assert_neq(offset, last);
+		last = offset;
+	}
+	test_or_die(co_loop_destroy(loop));
+}
+
+/* --- Guard pages ------------------------------------------------------ */
+
+static int write_to(void *address)
+{
+	const struct rlimit no_core = { 0, 0 };
+
+	setrlimit(RLIMIT_CORE, &no_core);
+	signal(SIGSEGV, SIG_DFL);
+	signal(SIGBUS, SIG_DFL);
+	*(volatile char *)address = 1;
+	return 0;
+}
+
+/* The frames of a batch share a slab: the neighbour below is in use too. */
+Test(frame, who_writes_below_a_stack_dies)
+{
+	static struct co__frame_cache cache;
+	struct co_loop *loop = loop_or_die(1);
+
+	for (int i = 0; i < 3; i++) {
+		struct co_task *task = get(loop, &cache, CLASS);
+		int status;
+
+		cr_assert_eq(status_of_child(write_to, bottom(task)), 0);
+		status = status_of_child(write_to, bottom(task) - 1);
+		cr_assert(WIFSIGNALED(status), "status %d", status);
+		cr_assert_eq(WTERMSIG(status), SIGSEGV);
+		status = status_of_child(write_to, bottom(task) - page_size());
+		cr_assert(WIFSIGNALED(status), "status %d", status);
+		cr_assert_eq(WTERMSIG(status), SIGSEGV);
+	}
+	test_or_die(co_loop_destroy(loop));
+}
+
+Test(frame, what_lies_below_a_stack_cannot_be_read)
+{
+	static struct co__frame_cache cache;
+	struct co_loop *loop = loop_or_die(1);
+
+	for (int i = 0; i < 20; i++) {
+		struct co_task *task = get(loop, &cache, CLASS);
+
+		cr_assert(is_unreadable(bottom(task) - 1));
+		cr_assert(is_unreadable(bottom(task) - page_size()));
+		cr_assert_not(is_unreadable(bottom(task)));
+		/* The guard outlives the task. */
+		co__frame_put(loop, &cache, task);
+		cr_assert(is_unreadable(bottom(task) - 1));
+		cr_assert_eq(get(loop, &cache, CLASS), task);
+	}
+	test_or_die(co_loop_destroy(loop));
+}
+
+Test(frame, the_owner_of_a_guard_page_is_found)
+{
+	enum { COUNT = 600 };
+	static struct co__frame_cache cache;
+	struct co_loop *loop = loop_or_die(1);
+	struct co_task *tasks[COUNT];
+
+	for (unsigned i = 0; i < COUNT; i++)
+		tasks[i] = get(loop, &cache, i % 2 == 0 ? CLASS : 18);
+	for (int i = 0; i < COUNT; i++) {
+		char *low = bottom(tasks[i]);
+
+		cr_assert_eq(co__frame_guarded(loop, low - 1), tasks[i]);
+		cr_assert_eq(co__frame_guarded(loop, low - page_size()),
+				tasks[i]);
+		cr_assert_null(co__frame_guarded(loop, low));
+		cr_assert_null(co__frame_guarded(loop, low - page_size() - 1));
+		cr_assert_null(co__frame_guarded(loop, tasks[i]));
+	}
+	cr_assert_null(co__frame_guarded(loop, NULL));
+	cr_assert_null(co__frame_guarded(loop, tasks));
+	cr_assert_null(co__frame_guarded(loop, (void *)SIZE_MAX));
+	test_or_die(co_loop_destroy(loop));
+}
+
+/* The slab has room for more frames; those aren't there yet. */
+Test(frame, what_was_never_made_is_nobodys_guard_page)
+{
+	static struct co__frame_cache cache;
+	struct co_loop *loop = loop_or_die(1);
+	struct co__slab *slab;
+	char *next;
+
+	get(loop, &cache, CLASS);
+	slab = (struct co__slab *)AO_load(&loop->frames.slabs);
+	cr_assert_lt(AO_load(&slab->made), slab->count);
+	next = slab->base + (AO_load(&slab->made) << CLASS);
+	cr_assert_null(co__frame_guarded(loop, next));
+	cr_assert_null(co__frame_guarded(loop, slab->base
+			+ (slab->count << CLASS)));
+	cr_assert_not_null(co__frame_guarded(loop, next
+			- ((size_t)1 << CLASS)));
+	test_or_die(co_loop_destroy(loop));
+}
+
+/* --- Recycling -------------------------------------------------------- */
+
+Test(frame, what_was_put_last_is_got_first)
+{
+	enum { COUNT = 2 * CO__MAGAZINE };
+	static struct co__frame_cache cache;
+	struct co_loop *loop = loop_or_die(1);
+	struct co_task *tasks[COUNT];
+
+	for (int i = 0; i < COUNT; i++)
+		tasks[i] = get(loop, &cache, CLASS);
+	for (int i = 0; i < COUNT; i++)
+		co__frame_put(loop, &cache, tasks[i]);
+	for (int i = COUNT; i-- > 0; )
+		cr_assert_eq(get(loop, &cache, CLASS), tasks[i]);
+	test_or_die(co_loop_destroy(loop));
+}
+
+static bool is_before(const struct co_task *left, const struct co_task *right)
+{
+	return (size_t)left < (size_t)right;
+}
+
+static int compare_tasks(const void *left, const void *right)
+{
+	const struct co_task *a = *(struct co_task *const *)left;
+	const struct co_task *b = *(struct co_task *const *)right;
+
+	return is_before(b, a) - is_before(a, b);
+}
+
+static bool are_distinct(struct co_task **tasks, size_t count)
+{
+	qsort(tasks, count, sizeof *tasks, compare_tasks);
+	for (size_t i = 1; i < count; i++)
+		if (tasks[i] == tasks[i - 1])
+			return false;
+	return true;
+}
+
+/* How many frames are linked from FIRST. */
+static size_t chain_length(const struct co_task *first)
+{
+	size_t length = 0;
+
+	for (; first != NULL; first = first->tick.private_[0])
+		length++;
+	return length;
+}
+
+static size_t free_in_magazine(const struct co__magazine *magazine)
+{
+	CO_EXPECT(magazine->count <= CO__MAGAZINE);
+	CO_EXPECT_EQ(magazine->count, chain_length(magazine->first));
+	return magazine->count;
+}
+
+static size_t free_in_cache(const struct co__frame_cache *cache)
+{
+	size_t count = 0;
+
+	for (unsigned i = 0; i < CO__STACK_CLASSES; i++)
+		count += free_in_magazine(&cache->loaded[i])
+				+ free_in_magazine(&cache->spare[i]);
+	return count;
+}
+
+static size_t free_in_loop(const struct co_loop *loop)
+{
+	size_t count = free_in_cache(&loop->frames.shared);
+	const struct co_task *first;
+
+	for (unsigned i = 0; i < CO__STACK_CLASSES; i++)
+		for (first = loop->frames.full[i]; first != NULL;
+				first = first->tick.private_[1]) {
+			CO_EXPECT_EQ(chain_length(first), CO__MAGAZINE);
+			count += CO__MAGAZINE;
+		}
+	return count;
+}
+
+/* One that only makes lives on what one that only frees gives back: but for
+ * the magazines that both may keep, no frame is made anew. */
+static void move_between(struct co__frame_cache *maker,
+		struct co__frame_cache *freer)
+{
+	enum { COUNT = 1000 };
+	struct co_loop *loop = loop_or_die(1);
+	struct co_task *tasks[COUNT];
+
+	for (int round = 0; round < 50; round++) {
+		for (int i = 0; i < COUNT; i++)
+			tasks[i] = get(loop, maker, CLASS);
+		cr_assert(are_distinct(tasks, COUNT));
+		for (int i = 0; i < COUNT; i++)
+			co__frame_put(loop, freer, tasks[i]);
+		cr_assert_leq(stacks_made(loop), COUNT + 5 * CO__MAGAZINE);
+		cr_assert_eq(stacks_made(loop), free_in_loop(loop)
+				+ (maker != NULL ? free_in_cache(maker) : 0)
+				+ (freer != NULL ? free_in_cache(freer) : 0));
+	}
+	test_or_die(co_loop_destroy(loop));
+	cr_assert_eq(test_failures(), 0);
+}
+
+Test(frame, made_by_one_cache_and_freed_by_another_go_round)
+{
+	static struct co__frame_cache maker, freer;
+
+	move_between(&maker, &freer);
+}
+
+Test(frame, made_by_a_worker_and_freed_outside_go_round)
+{
+	static struct co__frame_cache maker;
+
+	move_between(&maker, NULL);
+}
+
+Test(frame, made_outside_and_freed_by_a_worker_go_round)
+{
+	static struct co__frame_cache freer;
+
+	move_between(NULL, &freer);
+}
+
+/* In any order, of several sizes: nobody gets what another has. */
+Test(frame, random_use_of_three_caches_mixes_nothing_up)
+{
+	enum { COUNT = 500 };
+	static struct co__frame_cache caches[3];
+	struct co_loop *loop = loop_or_die(1);
+	struct co_task *tasks[COUNT] = { NULL };
+	uint64_t random = 5;
+	size_t steps = CO_TEST_SCALE(300000), in_use = 0;
+
+	for (size_t step = 0; step < steps; step++) {
+		size_t i = test_random_below(&random, COUNT);
+		struct co__frame_cache *cache =
+				&caches[test_random_below(&random, 3)];
+
+		if (tasks[i] != NULL) {
+			cr_assert_eq(tasks[i]->arg, &tasks[i]);
+			cr_assert_eq(tasks[i]->size_class, 14 + i % 3);
+			tasks[i]->arg = NULL;
+			co__frame_put(loop, cache, tasks[i]);
+			tasks[i] = NULL;
+			in_use--;
+			continue;
+		}
+		in_use++;
+		tasks[i] = get(loop, cache, 14 + (unsigned)i % 3);
+		cr_assert_null(tasks[i]->arg);
+		tasks[i]->arg = &tasks[i];
+	}
+	cr_assert_leq(stacks_made(loop), COUNT + 3 * 7 * CO__MAGAZINE);
+	cr_assert_eq(stacks_made(loop), in_use + free_in_loop(loop)
+			+ free_in_cache(&caches[0]) + free_in_cache(&caches[1])
+			+ free_in_cache(&caches[2]));
+	cr_assert_eq(test_failures(), 0);
+	test_or_die(co_loop_destroy(loop));
+}
+
+struct exchange {
+	struct co_loop *loop;
+	struct co_queue queue;
+	size_t count;
+	struct test_counter at_once;
+};
+
+/* Frees what the other side makes; `joined' holds the link meanwhile. */
+static void free_frames(void *arg)
+{
+	static struct co__frame_cache cache;
+	struct exchange *exchange = arg;
+	size_t freed = 0;
+
+	while (freed < exchange->count) {
+		struct co_queue_node *node = co_queue_get(&exchange->queue);
+		struct co_task *task;
+
+		if (node == NULL) {
+			sched_yield();
+			continue;
+		}
+		task = co__container_of(node, struct co_task, joined);
+		CO_EXPECT_EQ(AO_load(&task->in_use), 1);
+		AO_store(&task->in_use, 0);
+		co__frame_put(exchange->loop, &cache, task);
+		counter_add(&exchange->at_once, (size_t)-1);
+		freed++;
+	}
+}
+
+Test(frame, a_thread_that_makes_lives_on_one_that_frees)
+{
+	static struct co__frame_cache cache;
+	static struct exchange exchange;
+	struct test_thread other;
+
+	exchange.loop = loop_or_die(1);
+	exchange.count = CO_TEST_SCALE(300000);
+	co_queue_init(&exchange.queue);
+	test_thread_start(&other, NULL, free_frames, &exchange);
+	for (size_t i = 0; i < exchange.count; i++) {
+		struct co_task *task;
+
+		while (counter_get(&exchange.at_once) >= 500)
+			sched_yield();
+		counter_add(&exchange.at_once, 1);
+		task = get(exchange.loop, &cache, CLASS);
+		CO_EXPECT_EQ(AO_load(&task->in_use), 0);
+		AO_store(&task->in_use, 1);
+		co_queue_put(&exchange.queue, (void *)&task->joined);
+	}
+	test_thread_join(&other);
+	cr_assert_eq(test_failures(), 0);
+	cr_assert_leq(stacks_made(exchange.loop), 500 + 5 * CO__MAGAZINE);
+	test_or_die(co_loop_destroy(exchange.loop));
+}
+
+#define BURST (3 * CO__MAGAZINE)
+#define SHARERS 3
+
+struct sharer {
+	struct co_loop *loop;
+	struct co__frame_cache cache;
+	size_t rounds;
+};
+
+/* Bursts that neither fit into a cache nor come from one. */
+static void share_frames(void *arg)
+{
+	struct sharer *sharer = arg;
+	struct co_task *tasks[BURST];
+
+	for (size_t round = 0; round < sharer->rounds; round++) {
+		for (unsigned i = 0; i < BURST; i++) {
+			tasks[i] = get(sharer->loop, &sharer->cache, CLASS);
+			CO_EXPECT(AO_compare_and_swap(&tasks[i]->in_use, 0,
+					1));
+		}
+		for (unsigned i = 0; i < BURST; i++) {
+			AO_store(&tasks[i]->in_use, 0);
+			co__frame_put(sharer->loop, &sharer->cache, tasks[i]);
+		}
+	}
+}
+
+Test(frame, threads_that_exchange_magazines_lose_none)
+{
+	static struct sharer sharers[SHARERS];
+	struct test_thread threads[SHARERS];
+	struct co_loop *loop = loop_or_die(1);
+	size_t count = 0;
+
+	for (int i = 0; i < SHARERS; i++) {
+		sharers[i].loop = loop;
+		sharers[i].rounds = CO_TEST_SCALE(10000);
+		test_thread_start(&threads[i], NULL, share_frames,
+				&sharers[i]);
+	}
+	for (int i = 0; i < SHARERS; i++)
+		test_thread_join(&threads[i]);
+	for (int i = 0; i < SHARERS; i++)
+		count += free_in_cache(&sharers[i].cache);
+	cr_assert_eq(test_failures(), 0);
+	cr_assert_eq(stacks_made(loop), count + free_in_loop(loop));
+	cr_assert_leq(stacks_made(loop), SHARERS * (BURST + 2 * CO__MAGAZINE));
+	test_or_die(co_loop_destroy(loop));
+}
+
+/* --- Tasks in frames -------------------------------------------------- */
+
+struct life {
+	struct co_task *task;
+	AO_t first, last;	/* wait words */
+};
+
+static int live(void *arg)
+{
+	struct life *life = arg;
+
+	life->task = co_self();
+	life->first = AO_load(&life->task->wait);
+	co_sleep(CO_MICROSECOND);
+	life->last = AO_load(&life->task->wait);
+	return 0;
+}
+
+/* Old handles and tickets are in somebody's hands: none may fit again. */
+CO_TEST(frame, epochs_go_up_from_one_task_to_the_next)
+{
+	enum { COUNT = 300 };
+	static struct life lives[COUNT];
+	size_t recycled = 0;
+
+	(void)arg;
+	for (int i = 0; i < COUNT; i++) {
+		struct co_task *task = spawn_or_die(NULL, live, &lives[i]);
+
+		if (i % 3 == 0)
+			co_cancel(task);
+		CO_EXPECT_EQ(join_or_die(task), 0);
+		for (int j = 0; j < i; j++) {
+			if (lives[j].task != task)
+				continue;
+			recycled++;
+			CO_EXPECT(co__wait_epoch(lives[i].first)
+					> co__wait_epoch(lives[j].last));
+		}
+		/* No news for the last task is news for this one. */
+		if (i % 3 != 0)
+			CO_EXPECT(!(lives[i].last & CO__WAIT_CANCEL));
+	}
+	CO_EXPECT(recycled > COUNT / 2);
+	return 0;
+}
+
+/* --- Visiting --------------------------------------------------------- */
+
+static void count_visit(struct co_task *task, void *arg)
+{
+	size_t *visits = arg;
+
+	CO_EXPECT((char *)task > bottom(task));
+	++*visits;
+	task->result++;
+}
+
+Test(frame, a_visit_sees_each_frame_once)
+{
+	enum { COUNT = 1500 };
+	static struct co__frame_cache cache;
+	struct co_loop *loop = loop_or_die(1);
+	struct co_task *tasks[COUNT];
+	size_t visits = 0;
+
+	co__frames_visit(loop, count_visit, &visits);
+	cr_assert_eq(visits, 0);
+	for (unsigned i = 0; i < COUNT; i++)
+		tasks[i] = get(loop, i % 4 == 0 ? NULL : &cache,
+				14 + i % 5);
+	for (int i = 0; i < COUNT; i += 2)
+		co__frame_put(loop, &cache, tasks[i]);
+	co__frames_visit(loop, count_visit, &visits);
+	cr_assert_eq(visits, stacks_made(loop));
+	cr_assert_geq(visits, COUNT);
+	for (int i = 0; i < COUNT; i++)
+		cr_assert_eq(tasks[i]->result, 1);
+	cr_assert_eq(test_failures(), 0);
+	test_or_die(co_loop_destroy(loop));
+}
+
+/* --- Many ------------------------------------------------------------- */
+
+/* Whether the system has guards that don't split a mapping. */
+static bool has_guard_regions(void)
+{
+	void *page = mmap(NULL, page_size(), PROT_READ | PROT_WRITE,
+			MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	bool works;
+
+	test_die_unless(page != MAP_FAILED, "mmap", __FILE__, __LINE__);
+	works = madvise(page, page_size(), MADV_GUARD_INSTALL) == 0
+			&& is_unreadable(page);
+	munmap(page, page_size());
+	return works;
+}
+
+static size_t count_slabs(struct co_loop *loop)
+{
+	struct co__slab *slab =
+			(struct co__slab *)AO_load(&loop->frames.slabs);
+	size_t count = 0;
+
+	for (; slab != NULL; slab = slab->next)
+		count++;
+	return count;
+}
+
+static size_t count_mappings(void)
+{
+	FILE *maps = fopen("/proc/self/maps", "r");
+	size_t lines = 0;
+	int c;
+
+	test_die_unless(maps != NULL, "fopen", __FILE__, __LINE__);
+	while ((c = getc(maps)) != EOF)
+		lines += c == '\n';
+	fclose(maps);
+	return lines;
+}
+
+Test(frame, a_hundred_thousand_need_few_mappings)
+{
+	static struct co__frame_cache cache;
+	struct co_loop *loop = loop_or_die(1);
+	size_t before = count_mappings(), count = CO_TEST_SCALE(100000);
+	struct co_task *task = NULL;
+	char *low;
+
+	if (!has_guard_regions())
+		cr_skip_test("guard regions don't work here");
+	for (size_t i = 0; i < count; i++)
+		task = get(loop, &cache, CLASS);
+	cr_assert(is_unreadable(bottom(task) - 1));
+	/* The program and its libraries have some already. */
+	cr_assert_lt(count_mappings(), before + 20);
+	cr_assert_lt(count_slabs(loop), 12);
+	cr_assert_geq(AO_load(&loop->frames.bytes), count << CLASS);
+	low = bottom(task);
+	cr_assert_not(is_unreadable(low));
+	test_or_die(co_loop_destroy(loop));
+	cr_assert(is_unreadable(low));
+	cr_assert_leq(count_mappings(), before + 5);
+}
+
+/* --- No memory -------------------------------------------------------- */
+
+#define BUDGET ((size_t)24 << 20)
+#define NO_LIMIT 77			/* the system doesn't heed RLIMIT_AS */
+
+/* Let this process have BUDGET more address space.  False: it could not. */
+static bool limit_memory(void)
+{
+	struct rlimit limit = { RLIM_INFINITY, RLIM_INFINITY };
+	FILE *statm = fopen("/proc/self/statm", "r");
+	size_t pages = 0;
+
+	if (statm == NULL || fscanf(statm, "%zu", &pages) != 1)
+		return false;
+	fclose(statm);
+	limit.rlim_cur = pages * page_size() + BUDGET;
+	if (setrlimit(RLIMIT_AS, &limit) < 0)
+		return false;
+
+	return mmap(NULL, 2 * BUDGET, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS,
+			-1, 0) == MAP_FAILED;
+}
+
+/* Get frames until there are no more, and use most of what there is. */
+static int exhaust(void *arg)
+{
+	static struct co__frame_cache cache;
+	struct co_loop *loop = arg;
+	struct co_task *task = NULL, *last = NULL;
+	size_t count = 0;
+
+	if (!limit_memory())
+		return NO_LIMIT;
+	if (co__frame_get(loop, &cache, 30, &task) != -ENOMEM || task != NULL)
+		return 1;
+	while (co__frame_get(loop, &cache, 18, &task) == 0) {
+		last = task;
+		if (++count > BUDGET >> 18)
+			return 2;
+	}
+	if (count < (BUDGET >> 18) * 3 / 4)
+		return 3;
+	if (co__frame_get(loop, &cache, 18, &task) != -ENOMEM)
+		return 4;
+	co__frame_put(loop, &cache, last);
+	if (co__frame_get(loop, &cache, 18, &task) != 0 || task != last)
+		return 5;
+
+	return co_loop_destroy(loop) == 0 ? 0 : 6;
+}
+
+Test(frame, no_memory_is_told_and_harms_nothing)
+{
+	struct co_loop *loop = loop_or_die(1);
+	int status;
+
+	if (test_on_valgrind())
+		cr_skip_test("valgrind needs memory of its own");
+	status = status_of_child(exhaust, loop);
+	if (WIFEXITED(status) && WEXITSTATUS(status) == NO_LIMIT)
+		cr_skip_test("RLIMIT_AS isn't heeded here");
+	cr_assert_eq(status, 0, "ended with status %#x", (unsigned)status);
+	test_or_die(co_loop_destroy(loop));
+}
