@@ -435,18 +435,22 @@ int co_io_shutdown(struct co_io *io, int how)
 
 /* --- Waiting without a transfer ---------------------------------------------- */
 
-/* What of EVENTS is there now, by asking the system: 0, or a mask. */
+/* What of EVENTS is there now, by asking the system: 0, a mask, or a negative
+ * errno value. */
 static int ask(int fd, unsigned events)
 {
 	struct pollfd one = { .fd = fd };
-	int found = 0;
+	int found = 0, n;
 
 	if (events & CO_READABLE)
 		one.events |= POLLIN | POLLRDHUP;
 	if (events & CO_WRITABLE)
 		one.events |= POLLOUT;
-	if (poll(&one, 1, 0) <= 0)
-		return 0;
+	do
+		n = poll(&one, 1, 0);
+	while (n < 0 && errno == EINTR);
+	if (n <= 0)
+		return n < 0 ? -errno : 0;
 	if (one.revents & POLLNVAL)
 		return -EBADF;
 	if (one.revents & (POLLIN | POLLRDHUP | POLLHUP | POLLERR))

@@ -188,10 +188,12 @@ static ssize_t call_accept(int fd, void *arg)
 /* Accept one connection and start its handler. */
 static int accept_one(struct server *server, struct co_io *listener)
 {
-	struct connection *connection = co__loop_allocate(server->loop,
-			sizeof *connection);
-	ssize_t rc = -ENOMEM;
+	struct connection *connection;
+	ssize_t rc;
 
+	if (AO_load(&listener->users) & CO__FD_CLOSED)
+		return -EBADF;
+	connection = co__loop_allocate(server->loop, sizeof *connection);
 	if (connection == NULL)
 		return -ENOMEM;
 	connection->server = server;

@@ -281,7 +281,7 @@ CO_TEST(stats, they_count)
 	struct co_loop *loop = co_loop_current();
 	struct co_task *task = spawn_or_die(NULL, sleep_for_ever, NULL);
 
-	co_sleep(CO_MILLISECOND);
+	co_sleep(20 * CO_MILLISECOND);
 	CO_EXPECT_EQ(co_loop_stats(loop, &stats), 0);
 	CO_EXPECT_EQ(stats.size, sizeof stats);
 	CO_EXPECT_EQ(stats.threads, co_loop_threads(loop));

@@ -680,6 +680,39 @@ Test(timer, may_be_set_and_cancelled_while_its_wheel_runs)
 	race_end(&race);
 }
 
+static void run_once(void *arg)
+{
+	struct race *race = arg;
+
+	counter_set(&race->ticks, 1);
+	co__wheel_run(&race->wheels[0], CO_SECOND);
+}
+
+/* Who cancels finds the wheel's lock held, and when it is free the timer is in
+ * that wheel no more. */
+Test(timer, may_go_off_while_it_is_being_cancelled)
+{
+	static struct race race;
+	struct test_thread runner;
+	size_t rounds = CO_TEST_SCALE(200);
+
+	race_begin(&race, 4000);
+	for (size_t round = 0; round < rounds; round++) {
+		co__wheel_init(&race.wheels[0], 0);
+		for (size_t i = 0; i < race.count; i++)
+			co__timer_set(&race.tasks[i], &race.wheels[0], TICK);
+		counter_set(&race.ticks, 0);
+		test_thread_start(&runner, NULL, run_once, &race);
+		while (counter_get(&race.ticks) == 0)
+			;
+		for (size_t i = race.count; i-- > 0; )
+			co__timer_cancel(&race.tasks[i]);
+		test_thread_join(&runner);
+		cr_assert_eq(AO_load(&race.wheels[0].count), 0);
+	}
+	race_end(&race);
+}
+
 /* Who takes what became ready counts it in `result'. */
 static size_t drain(struct race *race)
 {

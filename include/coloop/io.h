@@ -54,7 +54,8 @@ CO_API int co_io_write_full(struct co_io *io, const void *data, size_t size,
 		size_t *ret_done);
 
 /* Wait until one of EVENTS (CO_READABLE, CO_WRITABLE) is there.  Returns those
- * that are, with CO_HANGUP and CO_ERROR if they are too. */
+ * that are, with CO_HANGUP and CO_ERROR if they are too.  -ENOMEM: the system
+ * has no memory to answer. */
 CO_API int co_io_wait(struct co_io *io, unsigned events);
 
 /* The file descriptor, still owned by IO; -EINVAL for NULL. */
