@@ -16,6 +16,13 @@
  *             nobody took these positions, and the owner did not overwrite
  *             them, since it writes only where its own load of head (acquire,
  *             pairs with T4) shows room.
+ *
+ *             The owner may also take the newest: N1 tail - 1, N2 fence, N3
+ *             load head. If N3 shows that another task is before it, takers
+ *             that still see the old tail don't reach the newest: they take
+ *             the older half, and for one that begins later, T1, a fence, T2
+ *             show N1. Otherwise the owner puts the tail back and competes for
+ *             the head.
  * Progress    Lock-free: a compare-and-swap fails only when another succeeds.
  *
  * A Chase-Lev deque would save the owner's compare-and-swap, at the price of a
@@ -74,6 +81,30 @@ static inline struct co_task *co__runq_pop(struct co__runq *queue)
 	}
 }
 
+/* Take the newest, or NULL.  The owner. */
+static inline struct co_task *co__runq_pop_newest(struct co__runq *queue)
+{
+	AO_t tail = AO_load(&queue->tail);
+	AO_t head = AO_load(&queue->head);
+	AO_t task = AO_load(&queue->ring[(tail - 1) % CO__RUNQ_SIZE]);
+
+	if (head == tail)
+		return NULL;
+	if (tail - head > 1) {
+		AO_store(&queue->tail, tail - 1);		/* N1 */
+		co__atomic_fence();		/* N2: pairs with steal */
+		head = AO_load(&queue->head);			/* N3 */
+		if (tail - 1 != head && tail != head)
+			return (struct co_task *)task;
+		/* As Q2: what is there is what was there before. */
+		AO_store_release(&queue->tail, tail);
+	}
+
+	/* T4, for the last one. */
+	return AO_compare_and_swap_full(&queue->head, tail - 1, tail)
+			? (struct co_task *)task : NULL;
+}
+
 /* Take up to half, at most MAX, oldest first, into TASKS.  Returns how many.
  * Any thread. */
 static inline unsigned co__runq_steal(struct co__runq *queue,
@@ -81,9 +112,11 @@ static inline unsigned co__runq_steal(struct co__runq *queue,
 {
 	for (;;) {
 		AO_t head = AO_load_acquire(&queue->head);	/* T1 */
-		AO_t tail = AO_load_acquire(&queue->tail);	/* T2: Q2 */
-		AO_t n = tail - head;
+		AO_t tail, n;
 
+		co__atomic_fence();		/* pairs with N2 */
+		tail = AO_load_acquire(&queue->tail);	/* T2: Q2 */
+		n = tail - head;
 		n -= n / 2;
 		if (n > max)
 			n = max;

@@ -13,7 +13,7 @@
  *
  *               empty    -> detached   co_detach
  *               empty    -> ready      the end, by the hook, on another stack
- *               a task   -> ready      the same; the joiner is woken
+ *               a task   -> ready      the same; the joiner runs next
  *               ready    -> released   who joins, or co_detach
  *               detached -> released   the end
  *
@@ -45,30 +45,55 @@ static void release(struct co_task *task)
 	co__frame_put(loop, ours ? &worker->frames : NULL, task);
 }
 
-/* The hook of a task that has left its stack for good. */
-static void finish(struct co__worker *worker, struct co_task *self, void *arg)
+/* The hook of a task that has left its stack for good.  JOINER is the task that
+ * waits for it, claimed, or NULL. */
+static void finish(struct co__worker *worker, struct co_task *self,
+		void *joiner)
 {
-	(void)arg;
 	co__checked_end(&self->checked);
 	AO_store(&self->in_use, 0);
 	AO_store(&worker->ended, AO_load(&worker->ended) + 1);
+	if (joiner != NULL) {
+		/* Nobody else changes the slot of a claimed waiter.  Release:
+		 * pairs with join_state. */
+		AO_store_release(&self->joined.word, CO__SLOT_READY);
+		/* From here on SELF may be another task. */
+		if (!co__worker_has_taken(worker, joiner))
+			co__ready(joiner);
+		return;
+	}
 	/* Acquire: pairs with co_detach. */
 	if (AO_load_acquire(&self->joined.word) != DETACHED
 			&& AO_compare_and_swap_release(&self->joined.word,
 			CO__SLOT_EMPTY, CO__SLOT_READY))
 		return;
-	if (AO_load(&self->joined.word) == DETACHED)
+	if (AO_load_acquire(&self->joined.word) == DETACHED)
 		release(self);
 	else
 		co__slot_raise(&self->joined, self);
 	/* From here on SELF may be another task. */
 }
 
+/* The task that waits for the end of SELF, claimed, or NULL. */
+static struct co_task *claim_joiner(struct co_task *self)
+{
+	AO_t joined = AO_load_acquire(&self->joined.word);
+
+	if (joined == CO__SLOT_EMPTY || joined == DETACHED
+			|| !co__wait_claim_on((struct co_task *)joined, self))
+		return NULL;
+
+	return (struct co_task *)joined;
+}
+
 void co__task_run(struct co_task *self)
 {
+	struct co_task *joiner;
+
 	self->result = self->fn(self->arg);
 	co__timer_cancel(self);
-	co__worker_leave(self, finish);
+	joiner = claim_joiner(self);
+	co__worker_leave(self, finish, joiner);
 }
 
 /* --- The beginning ------------------------------------------------------ */
@@ -236,8 +261,10 @@ static int wait_for_end(struct co_task *self, struct co_task *task)
 
 	while ((rc = join_state(task)) == 0) {
 		rc = co__wait_prepare(self);
-		if (rc == 0)
-			rc = co__slot_wait(self, CO__IN_JOIN, task, &slot, 1);
+		if (rc < 0)
+			break;
+		co__worker_prefer_newest(self);
+		rc = co__slot_wait(self, CO__IN_JOIN, task, &slot, 1);
 		if (rc < 0)
 			break;
 	}

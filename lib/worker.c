@@ -95,6 +95,23 @@ static void switch_to_scheduler(struct co__worker *worker, struct co_task *self)
 	landed(self->worker);
 }
 
+/* Move half of the full queue to the inject queue, and TASK after it. */
+static void overflow(struct co__worker *worker, struct co_task *task)
+{
+	struct co_task *moved[STEAL_BATCH];
+	unsigned n = co__runq_steal(&worker->queue, moved, STEAL_BATCH);
+
+	for (unsigned i = 0; i < n; i++)
+		co__inject_put(&worker->loop->inject, &moved[i]->tick);
+	co__inject_put(&worker->loop->inject, &task->tick);
+}
+
+static inline void push(struct co__worker *worker, struct co_task *task)
+{
+	if (co__unlikely(!co__runq_push(&worker->queue, task)))
+		overflow(worker, task);
+}
+
 /* The task in the run-next slot, or NULL. */
 static inline struct co_task *take_next(struct co__worker *worker)
 {
@@ -107,22 +124,55 @@ static inline struct co_task *take_next(struct co__worker *worker)
 	return (struct co_task *)next;
 }
 
+/* Whether TASK can't go to the queues of WORKER. */
+static inline bool is_foreign(const struct co__worker *worker,
+		const struct co_task *task)
+{
+	return worker == NULL || worker->loop != task->loop
+			|| task->home != NULL;
+}
+
+/* The oldest task of the queue, when it is its turn; the slot goes to the end
+ * of the queue. */
+static struct co_task *end_turn(struct co__worker *worker)
+{
+	struct co_task *task = co__runq_pop(&worker->queue), *next;
+
+	worker->turn_is_over = false;
+	if (task == NULL)
+		return NULL;
+	next = take_next(worker);
+	if (next != NULL)
+		push(worker, next);
+
+	return task;
+}
+
 /* The next task nearby, or NULL if there is none. */
 static inline struct co_task *pick_local(struct co__worker *worker)
 {
-	struct co_task *task;
+	struct co_task *task = worker->preferred;
 
-	if (worker->next_streak < CO__NEXT_STREAK) {
-		task = take_next(worker);
-		if (task != NULL) {
-			worker->next_streak++;
-			return task;
-		}
+	if (co__unlikely(task != NULL)) {
+		worker->preferred = NULL;
+		return task;
 	}
-	worker->next_streak = 0;
-	task = co__runq_pop(&worker->queue);
+	if (co__unlikely(worker->turn_is_over)) {
+		task = end_turn(worker);
+		if (task != NULL)
+			return task;
+	}
+	task = take_next(worker);
 
-	return task != NULL ? task : take_next(worker);
+	return task != NULL ? task : co__runq_pop(&worker->queue);
+}
+
+void co__worker_prefer_newest(struct co_task *self)
+{
+	struct co__worker *worker = self->worker;
+
+	if (worker->preferred == NULL && AO_load(&worker->next) == 0)
+		worker->preferred = co__runq_pop_newest(&worker->queue);
 }
 
 static inline bool time_to_look_around(const struct co__worker *worker)
@@ -150,13 +200,17 @@ void co__worker_park_on_scheduler(struct co_task *self, co__park_fn *hook,
 	switch_to_scheduler(self->worker, self);
 }
 
-void co__worker_leave(struct co_task *self, co__park_fn *hook)
+void co__worker_leave(struct co_task *self, co__park_fn *hook,
+		struct co_task *heir)
 {
 	struct co__worker *worker = self->worker;
-	struct co_task *next = time_to_look_around(worker) ? NULL
-			: pick_local(worker);
+	struct co_task *next;
 
-	set_hook(worker, hook, self, NULL);
+	if (heir != NULL && worker->preferred == NULL
+			&& !is_foreign(worker, heir))
+		worker->preferred = heir;
+	next = time_to_look_around(worker) ? NULL : pick_local(worker);
+	set_hook(worker, hook, self, heir);
 	if (next != NULL) {
 		set_current(worker, next);
 		co__checked_leave(&self->checked, &next->checked, 1);
@@ -171,23 +225,6 @@ void co__worker_leave(struct co_task *self, co__park_fn *hook)
 
 /* --- Making runnable ---------------------------------------------------- */
 
-/* Move half of the full queue to the inject queue, and TASK after it. */
-static void overflow(struct co__worker *worker, struct co_task *task)
-{
-	struct co_task *moved[STEAL_BATCH];
-	unsigned n = co__runq_steal(&worker->queue, moved, STEAL_BATCH);
-
-	for (unsigned i = 0; i < n; i++)
-		co__inject_put(&worker->loop->inject, &moved[i]->tick);
-	co__inject_put(&worker->loop->inject, &task->tick);
-}
-
-static inline void push(struct co__worker *worker, struct co_task *task)
-{
-	if (co__unlikely(!co__runq_push(&worker->queue, task)))
-		overflow(worker, task);
-}
-
 static void push_pinned(struct co_task *task)
 {
 	struct co__worker *home = task->home;
@@ -196,14 +233,6 @@ static void push_pinned(struct co_task *task)
 			(struct co_queue_node *)(void *)task->tick.private_);
 	if (home != co__worker_here)
 		co__idle_wake(home);
-}
-
-/* Whether TASK can't go to the queues of WORKER. */
-static inline bool is_foreign(const struct co__worker *worker,
-		const struct co_task *task)
-{
-	return worker == NULL || worker->loop != task->loop
-			|| task->home != NULL;
 }
 
 static void ready_foreign(struct co_task *task)
@@ -435,6 +464,12 @@ bool co__worker_sees_work(struct co__worker *worker)
 /* Look at everything that pick_local doesn't. */
 static void look_around(struct co__worker *worker)
 {
+	co_time now = co_now();
+
+	if (now >= worker->turn_ends) {
+		worker->turn_ends = now + CO__TURN;
+		worker->turn_is_over = true;
+	}
 	run_timers(worker);
 	take_injected(worker);
 	if (AO_load(&worker->loop->polled) != 0)

@@ -12,9 +12,10 @@
  *             it, arm its wait, free it) is a hook: set before the switch, and
  *             called by whoever the switch arrives at, first thing.
  * Fairness    A wake-up goes to the run-next slot, a spawn or a yield to the
- *             end of the queue.  After CO__NEXT_STREAK turns of the slot the
- *             queue has one; every CO__LOOK_AROUND switches the scheduler
- *             looks at timers, the inject queue and the poller.
+ *             end of the queue.  Every CO__LOOK_AROUND switches the scheduler
+ *             looks at timers, the inject queue and the poller; and when a
+ *             turn of CO__TURN has passed, the oldest in the queue is next,
+ *             and the slot goes to its end.
  */
 
 #include <pthread.h>
@@ -31,17 +32,19 @@
 #include "wait.h"
 
 #define CO__LOOK_AROUND 64u
-#define CO__NEXT_STREAK 16u
+#define CO__TURN (1 * CO_MILLISECOND)
 #define CO__EVENTS 256
 
 struct co__worker {
 	/* The owner's: the thread that runs it. */
 	struct co_task *current;	/* the task that runs, or NULL */
+	struct co_task *preferred;	/* taken from the queue to run next */
 	co__park_fn *hook;		/* to be called after the switch */
 	struct co_task *hook_task;
 	void *hook_arg;
 	AO_t switches;			/* relaxed: switches so far */
-	unsigned next_streak;		/* turns that the slot had in a row */
+	bool turn_is_over;		/* the oldest in the queue is next */
+	co_time turn_ends;		/* see CO__TURN */
 	unsigned random;		/* state of a generator */
 	bool searching;			/* counted in idle.searching */
 	struct co_loop *loop;		/* constant */
@@ -91,9 +94,15 @@ void co__ready(struct co_task *task);
 /* The same for a task that has never run. */
 void co__ready_new(struct co_task *task);
 
-/* Switch away from SELF for good; HOOK releases it. */
-void co__worker_leave(struct co_task *self, co__park_fn *hook)
-		__attribute__((noreturn));
+/* SELF is about to park until a child has ended: what this worker queued last
+ * runs next.  So children run before their older siblings, and a tree of tasks
+ * keeps few more stacks than it is deep. */
+void co__worker_prefer_newest(struct co_task *self);
+
+/* Switch away from SELF for good; HOOK releases it, and HEIR, a claimed task or
+ * NULL, runs next if it can run here; it is HOOK's argument. */
+void co__worker_leave(struct co_task *self, co__park_fn *hook,
+		struct co_task *heir) __attribute__((noreturn));
 
 /* Let other tasks of this worker run, if there are any; SELF goes to the end
  * of the queue. */
@@ -102,6 +111,13 @@ void co__worker_yield(struct co_task *self);
 /* Switch away from SELF, and call HOOK(worker, SELF, ARG) on another stack.
  * Returns when SELF has been made ready, perhaps in another thread. */
 void co__worker_park(struct co_task *self, co__park_fn *hook, void *arg);
+
+/* Whether TASK is what WORKER runs now, or will run next for sure. */
+static inline bool co__worker_has_taken(const struct co__worker *worker,
+		const struct co_task *task)
+{
+	return worker->current == task || worker->preferred == task;
+}
 
 /* Switch to the scheduler, not to the next task, and call HOOK there. */
 void co__worker_park_on_scheduler(struct co_task *self, co__park_fn *hook,

@@ -6,7 +6,7 @@
 
 #include <sched.h>
 
-/* --- Tasks to cancel ---------------------------------------------------- */
+/* --- Tasks to cancel --------------------------------------------------- */
 
 static int sleep_for_ever(void *arg)
 {
@@ -70,7 +70,7 @@ static struct co_task *await_parked(volatile AO_t *slot)
 	return (struct co_task *)task;
 }
 
-/* --- Cancellation ------------------------------------------------------- */
+/* --- Cancellation ------------------------------------------------------ */
 
 static void expect_cancel_ends(co_task_fn *fn, void *arg)
 {
@@ -207,7 +207,7 @@ CO_TEST(cancel, many_tasks_can_be_cancelled_at_once)
 	return 0;
 }
 
-/* --- Suspension --------------------------------------------------------- */
+/* --- Suspension -------------------------------------------------------- */
 
 static void resume_at_once(struct co_task *task, void *arg)
 {
@@ -330,7 +330,7 @@ CO_TEST(suspend, a_foreign_thread_resumes)
 	return 0;
 }
 
-/* --- Several who want to end one suspension ----------------------------- */
+/* --- Several who want to end one suspension ---------------------------- */
 
 enum { RESUMERS = 4 };
 

@@ -39,7 +39,7 @@ static void ignore_connection(struct co_tcp_server *server,
 	(void)peer;
 }
 
-/* --- Null arguments --------------------------------------------------------- */
+/* --- Null arguments ---------------------------------------------------- */
 
 CO_TEST_ON_ONE_THREAD(null, loops_refuse_it)
 {
@@ -229,7 +229,7 @@ CO_TEST_ON_ONE_THREAD(null, tcp_refuses_it)
 	return 0;
 }
 
-/* --- Absurd sizes --------------------------------------------------------------- */
+/* --- Absurd sizes ------------------------------------------------------ */
 
 CO_TEST_ON_ONE_THREAD(sizes, absurd_channels_are_refused)
 {
@@ -270,7 +270,7 @@ CO_TEST_ON_ONE_THREAD(sizes, absurd_lists_of_parts_are_refused)
 	return 0;
 }
 
-/* --- Blocking calls in the wrong place -------------------------------------------- */
+/* --- Blocking calls in the wrong place --------------------------------- */
 
 /* What the calls below are tried on.  None of them would have to wait. */
 struct props {

@@ -20,7 +20,7 @@
 
 enum { MOST_CALLS = 5000 };
 
-/* --- The program ------------------------------------------------------------ */
+/* --- The program ------------------------------------------------------- */
 
 static int put_numbers(void *arg)
 {
@@ -195,7 +195,7 @@ static int use_most(void)
 	return rc;
 }
 
-/* --- What may come of it -------------------------------------------------------- */
+/* --- What may come of it ----------------------------------------------- */
 
 static bool is_documented(int rc)
 {
@@ -240,7 +240,7 @@ static void expect_use(struct use before, size_t nth)
 		fprintf(stderr, "call %zu (%s) failed\n", nth, fault_name());
 }
 
-/* --- Faults from creation to destruction ----------------------------------------- */
+/* --- Faults from creation to destruction ------------------------------- */
 
 static int main_task(void *arg)
 {
@@ -343,7 +343,7 @@ Test(fault, no_error_of_accept_harms_the_server)
 	}
 }
 
-/* --- Faults in operation ----------------------------------------------------------- */
+/* --- Faults in operation ----------------------------------------------- */
 
 struct session {
 	unsigned long long kinds;
@@ -401,7 +401,7 @@ Test(fault, a_loop_is_good_after_any_fault)
 	cr_assert_eq(test_failures(), 0);
 }
 
-/* --- A thread that can't be started --------------------------------------------------- */
+/* --- A thread that can't be started ------------------------------------ */
 
 static int count_up(void *arg)
 {
@@ -430,7 +430,7 @@ Test(fault, when_a_thread_cannot_be_started_nothing_has_been_run)
 	cr_assert_eq(co_loop_destroy(loop), 0);
 }
 
-/* --- Stacks without guards -------------------------------------------------------------- */
+/* --- Stacks without guards --------------------------------------------- */
 
 static int spawn_with_guards_failing(unsigned flags, unsigned long long kinds)
 {
@@ -464,7 +464,7 @@ Test(fault, without_guard_pages_tasks_are_spawned_only_if_allowed)
 	cr_assert_eq(test_failures(), 0);
 }
 
-/* --- An allocator that fails --------------------------------------------------------------- */
+/* --- An allocator that fails ------------------------------------------- */
 
 struct miser {
 	struct test_counter calls;

@@ -637,8 +637,10 @@ Test(frame, a_hundred_thousand_need_few_mappings)
 	struct co_task *task = NULL;
 	char *low;
 
-	if (!has_guard_regions())
+	if (!has_guard_regions()) {
+		test_or_die(co_loop_destroy(loop));
 		cr_skip_test("guard regions don't work here");
+	}
 	for (size_t i = 0; i < count; i++)
 		task = get(loop, &cache, CLASS);
 	cr_assert(is_unreadable(bottom(task) - 1));
@@ -706,14 +708,15 @@ static int exhaust(void *arg)
 
 Test(frame, no_memory_is_told_and_harms_nothing)
 {
-	struct co_loop *loop = loop_or_die(1);
+	struct co_loop *loop;
 	int status;
 
 	if (test_on_valgrind())
 		cr_skip_test("valgrind needs memory of its own");
+	loop = loop_or_die(1);
 	status = status_of_child(exhaust, loop);
+	test_or_die(co_loop_destroy(loop));
 	if (WIFEXITED(status) && WEXITSTATUS(status) == NO_LIMIT)
 		cr_skip_test("RLIMIT_AS isn't heeded here");
 	cr_assert_eq(status, 0, "ended with status %#x", (unsigned)status);
-	test_or_die(co_loop_destroy(loop));
 }

@@ -10,7 +10,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-/* --- Pairs of connected ends -------------------------------------------- */
+/* --- Pairs of connected ends ------------------------------------------- */
 
 enum kind { UNIX, TCP, PIPE, KINDS };
 
@@ -71,7 +71,7 @@ static void set_buffer(struct co_io *io, int which, int size)
 			sizeof size));
 }
 
-/* --- A few bytes --------------------------------------------------------- */
+/* --- A few bytes ------------------------------------------------------- */
 
 CO_TEST(io, what_is_written_is_read)
 {
@@ -164,7 +164,7 @@ CO_TEST(io, regular_files_are_read_and_written)
 	return 0;
 }
 
-/* --- Many bytes ---------------------------------------------------------- */
+/* --- Many bytes -------------------------------------------------------- */
 
 enum { MEGABYTES = 4 << 20 };
 
@@ -274,7 +274,7 @@ CO_TEST(io, read_full_reads_all)
 	return 0;
 }
 
-/* --- The end of the stream ----------------------------------------------- */
+/* --- The end of the stream --------------------------------------------- */
 
 /* Sends "abc" and the end, so that both may arrive as one event. */
 static void send_last_bytes(int fd)
@@ -412,7 +412,7 @@ CO_TEST(io, writing_where_nobody_reads_is_an_error)
 	return 0;
 }
 
-/* --- Waiting ------------------------------------------------------------- */
+/* --- Waiting ----------------------------------------------------------- */
 
 CO_TEST(io, wait_returns_what_is_there)
 {

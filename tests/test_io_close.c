@@ -53,7 +53,7 @@ static int wait_readable(void *arg)
 	return co_io_wait(arg, CO_READABLE);
 }
 
-/* --- Open ---------------------------------------------------------------- */
+/* --- Open -------------------------------------------------------------- */
 
 CO_TEST(io_open, it_owns_the_descriptor_on_success_only)
 {
@@ -106,7 +106,7 @@ Test(io_open, a_co_io_can_be_made_and_closed_outside_of_tasks)
 	cr_assert_eq(test_failures(), 0);
 }
 
-/* --- Two users ------------------------------------------------------------ */
+/* --- Two users --------------------------------------------------------- */
 
 CO_TEST(io_users, one_may_read_while_another_writes)
 {
@@ -174,7 +174,7 @@ CO_TEST(io_users, what_goes_out_comes_back)
 	return 0;
 }
 
-/* --- Close ---------------------------------------------------------------- */
+/* --- Close ------------------------------------------------------------- */
 
 CO_TEST(io_close, it_ends_the_calls_of_others)
 {
@@ -303,7 +303,7 @@ CO_TEST(io_close, streams_do_not_mix_when_numbers_are_used_again)
 	return 0;
 }
 
-/* --- Descriptors closed by others ------------------------------------------ */
+/* --- Descriptors closed by others -------------------------------------- */
 
 static int wait_for_fd(void *arg)
 {
@@ -376,7 +376,7 @@ CO_TEST(io_close, a_descriptor_closed_behind_its_back_does_no_harm)
 	return 0;
 }
 
-/* --- Deadlines and cancellations that meet data ----------------------------- */
+/* --- Deadlines and cancellations that meet data ------------------------ */
 
 struct meter {
 	struct co_io *io;

@@ -30,7 +30,7 @@ static void nap(long milliseconds)
 	nanosleep(&time, NULL);
 }
 
-/* --- Tasks -------------------------------------------------------------- */
+/* --- Tasks ------------------------------------------------------------- */
 
 static int count_up(void *arg)
 {
@@ -68,7 +68,7 @@ static int suspend_for_ever(void *arg)
 	return co_suspend(leave_parked, arg);
 }
 
-/* --- Run ---------------------------------------------------------------- */
+/* --- Run --------------------------------------------------------------- */
 
 Test(loop, run_returns_at_once_without_tasks)
 {
@@ -210,7 +210,7 @@ Test(loop, co_run_returns_what_the_task_returned)
 	cr_assert_eq(co_run(NULL, NULL), -EINVAL);
 }
 
-/* --- Deadlock ----------------------------------------------------------- */
+/* --- Deadlock ---------------------------------------------------------- */
 
 Test(loop, tasks_that_nothing_can_wake_are_a_deadlock)
 {
@@ -260,7 +260,7 @@ Test(loop, a_deadlock_is_found_when_the_last_timer_is_over)
 	expect_no_failure();
 }
 
-/* --- References --------------------------------------------------------- */
+/* --- References -------------------------------------------------------- */
 
 static void close_later(void *arg)
 {
@@ -314,7 +314,7 @@ Test(loop, a_reference_keeps_it_running_without_tasks)
 	expect_no_failure();
 }
 
-/* --- Stop --------------------------------------------------------------- */
+/* --- Stop -------------------------------------------------------------- */
 
 static int stop_then_count(void *arg)
 {
@@ -403,7 +403,7 @@ Test(loop, a_thread_stops_it_while_it_works_and_while_it_sleeps)
 	expect_no_failure();
 }
 
-/* --- Ticks -------------------------------------------------------------- */
+/* --- Ticks ------------------------------------------------------------- */
 
 struct tick {
 	struct co_tick tick;
@@ -545,7 +545,7 @@ CO_TEST(loop, a_tick_that_posts_itself_starves_neither_io_nor_timers)
 	return 0;
 }
 
-/* --- Threads that sleep, and threads that compute ------------------------ */
+/* --- Threads that sleep, and threads that compute ---------------------- */
 
 static co_time cpu_time(void)
 {

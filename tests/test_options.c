@@ -8,7 +8,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-/* --- Options ------------------------------------------------------------ */
+/* --- Options ----------------------------------------------------------- */
 
 static int create_with(const struct co_loop_options *options)
 {
@@ -158,7 +158,7 @@ Test(options, the_number_of_threads_can_be_chosen)
 	cr_assert_eq(co_loop_destroy(loop), 0);
 }
 
-/* --- Destroy ------------------------------------------------------------ */
+/* --- Destroy ----------------------------------------------------------- */
 
 static int sleep_for_ever(void *arg)
 {
@@ -273,7 +273,7 @@ Test(options, loops_may_be_made_and_destroyed_many_times)
 	cr_assert_eq(test_failures(), 0);
 }
 
-/* --- Figures and dump --------------------------------------------------- */
+/* --- Figures and dump -------------------------------------------------- */
 
 CO_TEST(stats, they_count)
 {

@@ -12,7 +12,7 @@
 #include <time.h>
 #include <unistd.h>
 
-/* --- Addresses ------------------------------------------------------------ */
+/* --- Addresses --------------------------------------------------------- */
 
 struct address {
 	struct sockaddr_storage storage;
@@ -76,7 +76,7 @@ Test(tcp_address, anything_else_is_refused)
 	cr_expect_eq(got.storage.ss_family, 0x5a5a);
 }
 
-/* --- Servers for the tests -------------------------------------------------- */
+/* --- Servers for the tests --------------------------------------------- */
 
 struct site {
 	struct co_tcp_server server;
@@ -162,7 +162,7 @@ static bool have_ipv6(void)
 	return have;
 }
 
-/* --- Serving ---------------------------------------------------------------- */
+/* --- Serving ----------------------------------------------------------- */
 
 static void serve_a_few(const char *text)
 {
@@ -340,7 +340,7 @@ CO_TEST(tcp, a_client_may_be_gone_before_it_is_accepted)
 	return 0;
 }
 
-/* --- Listen ------------------------------------------------------------------ */
+/* --- Listen ------------------------------------------------------------ */
 
 CO_TEST(tcp_listen, errors_leave_a_server_that_can_listen)
 {
@@ -401,7 +401,7 @@ CO_TEST(tcp_listen, only_a_server_that_listens_has_an_address)
 	return 0;
 }
 
-/* --- Connect ------------------------------------------------------------------- */
+/* --- Connect ----------------------------------------------------------- */
 
 CO_TEST(tcp_connect, a_refusal_is_an_error)
 {

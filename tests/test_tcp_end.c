@@ -72,7 +72,7 @@ static void expect_echo(struct co_io *io)
 	CO_EXPECT_EQ(co_io_read(io, &byte, 1), 1);
 }
 
-/* --- Close ------------------------------------------------------------------- */
+/* --- Close ------------------------------------------------------------- */
 
 CO_TEST(tcp_close, accepted_connections_go_on)
 {
@@ -142,7 +142,7 @@ CO_TEST(tcp_close, no_descriptor_is_closed_twice)
 	return 0;
 }
 
-/* --- Deinit -------------------------------------------------------------------- */
+/* --- Deinit ------------------------------------------------------------ */
 
 /* Takes its time to end when it is cancelled. */
 static void linger(struct co_tcp_server *server, struct co_io *connection,
@@ -265,7 +265,7 @@ Test(tcp_deinit, outside_of_a_task_it_does_not_wait)
 	cr_assert_eq(test_failures(), 0);
 }
 
-/* --- Want of descriptors ---------------------------------------------------------- */
+/* --- Want of descriptors ----------------------------------------------- */
 
 enum { CLIENTS = 8 };
 

@@ -652,7 +652,7 @@ static void race_step(struct race *race, struct co_task *task, uint64_t *random)
 		return;
 	if (test_random_below(random, 2) == 0) {
 		co__timer_cancel(task);
-		CO_EXPECT_EQ(AO_load(&task->timer.wheel), 0);
+		CO_EXPECT_EQ(AO_load_acquire(&task->timer.wheel), 0);
 		CO_EXPECT(!co__list_is_linked(&task->timer.link));
 		return;
 	}

@@ -242,7 +242,7 @@ CO_TEST(watch, what_cannot_be_watched_is_refused)
 	return 0;
 }
 
-/* --- Calls from inside ready() ------------------------------------------ */
+/* --- Calls from inside ready() ----------------------------------------- */
 
 static void remove_and_free(struct co_resume_node *node, unsigned events)
 {
@@ -309,7 +309,7 @@ CO_TEST(watch, ready_may_spawn_tasks)
 	return 0;
 }
 
-/* --- Many threads ------------------------------------------------------- */
+/* --- Many threads ------------------------------------------------------ */
 
 static void stay_inside(struct co_resume_node *node, unsigned events)
 {

@@ -172,7 +172,7 @@ static void write_from_thread(void *arg)
 	close(rig->fds[1]);
 }
 
-/* --- Tasks of one loop hand an item around ------------------------------ */
+/* --- Tasks of one loop hand an item around ----------------------------- */
 
 enum { CIRCLE = 5, THREADS = 4 };
 
