@@ -6,6 +6,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -205,4 +206,33 @@ void co__fd_leave(struct co_io *io, AO_t role)
 	} while (!AO_compare_and_swap_full(&io->users, users, users - role));
 	if (users - role == CO__FD_CLOSED)
 		finish(io);
+}
+
+int co__fd_ask(int fd, unsigned events)
+{
+	struct pollfd one = { .fd = fd };
+	int found = 0, n;
+
+	if (events & CO_READABLE)
+		one.events |= POLLIN | POLLRDHUP;
+	if (events & CO_WRITABLE)
+		one.events |= POLLOUT;
+	do
+		n = poll(&one, 1, 0);
+	while (n < 0 && errno == EINTR);
+	if (n <= 0)
+		return n < 0 ? -errno : 0;
+	if (one.revents & POLLNVAL)
+		return -EBADF;
+	if (one.revents & (POLLIN | POLLRDHUP | POLLHUP | POLLERR))
+		found |= CO_READABLE;
+	if (one.revents & (POLLOUT | POLLHUP | POLLERR))
+		found |= CO_WRITABLE;
+	found &= (int)events;
+	if (one.revents & (POLLRDHUP | POLLHUP))
+		found |= CO_HANGUP;
+	if (one.revents & POLLERR)
+		found |= CO_ERROR;
+
+	return found;
 }

@@ -89,6 +89,10 @@ void co__fd_end(struct co_io *io);
 int co__fd_enter(struct co_io *io, AO_t role);
 void co__fd_leave(struct co_io *io, AO_t role);
 
+/* What of EVENTS is there on FD now, by asking the system: 0, a mask, or a
+ * negative errno value. */
+int co__fd_ask(int fd, unsigned events);
+
 /* co_io_open for a descriptor that the library has just made: a socket,
  * non-blocking. */
 int co__io_adopt(struct co_loop *loop, int fd, struct co_io **ret_io);

@@ -18,6 +18,7 @@
 #include <coloop/loop.h>
 #include <coloop/queue.h>
 
+#include "assert.h"
 #include "spin.h"
 
 struct co__inject {

@@ -30,7 +30,6 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
-#include <poll.h>
 #include <sched.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -435,37 +434,6 @@ int co_io_shutdown(struct co_io *io, int how)
 
 /* --- Waiting without a transfer ---------------------------------------------- */
 
-/* What of EVENTS is there now, by asking the system: 0, a mask, or a negative
- * errno value. */
-static int ask(int fd, unsigned events)
-{
-	struct pollfd one = { .fd = fd };
-	int found = 0, n;
-
-	if (events & CO_READABLE)
-		one.events |= POLLIN | POLLRDHUP;
-	if (events & CO_WRITABLE)
-		one.events |= POLLOUT;
-	do
-		n = poll(&one, 1, 0);
-	while (n < 0 && errno == EINTR);
-	if (n <= 0)
-		return n < 0 ? -errno : 0;
-	if (one.revents & POLLNVAL)
-		return -EBADF;
-	if (one.revents & (POLLIN | POLLRDHUP | POLLHUP | POLLERR))
-		found |= CO_READABLE;
-	if (one.revents & (POLLOUT | POLLHUP | POLLERR))
-		found |= CO_WRITABLE;
-	found &= (int)events;
-	if (one.revents & (POLLRDHUP | POLLHUP))
-		found |= CO_HANGUP;
-	if (one.revents & POLLERR)
-		found |= CO_ERROR;
-
-	return found;
-}
-
 /* ready -> empty, in the directions of EVENTS: D1 and D2. */
 static void use_up(struct co_io *io, unsigned events)
 {
@@ -482,7 +450,7 @@ static int wait_for(struct co_io *io, struct co_task *self, unsigned events)
 		int found, rc;
 
 		use_up(io, events);
-		found = ask(io->fd, events);
+		found = co__fd_ask(io->fd, events);
 		if (found != 0) {
 			/* Nothing was taken: a read must not park now. */
 			if (events & CO_READABLE)

@@ -159,6 +159,7 @@ static void init_task(struct co_task *task, struct co_loop *loop)
 	AO_store(&task->wait, co__wait_epoch(AO_load(&task->wait))
 			+ CO__WAIT_EPOCH);
 	AO_store(&task->kind, CO__IN_NOTHING);
+	AO_store(&task->gate.word, CO__SLOT_EMPTY);
 	AO_store(&task->in_use, 1);
 }
 

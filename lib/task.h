@@ -59,6 +59,8 @@ struct co_task {
 	int result;			/* task, then who joins */
 	struct co__worker *home;	/* constant: not NULL if pinned */
 	struct co__slot joined;		/* atomic: see task.c */
+	struct co__slot gate;		/* atomic: for waits of the task on what
+					 * has no lasting memory */
 	struct co_deadline *scope;	/* task: the innermost deadline scope */
 	co_time timer_when;		/* task: see timer.h */
 	AO_t wait_deadline[2];		/* atomic: deadline, while armed */

@@ -5,9 +5,9 @@
  *
  * Ownership   `live' counts the accepting task and the handlers' tasks.  Only
  *             the accepting task spawns handlers, so once it has ended `live'
- *             only falls.  Who makes it 0 raises `drained', and touches
- *             nothing of the server after that; co_tcp_server_deinit() waits
- *             for it.
+ *             only falls.  Who makes it 0 touches nothing of the server after
+ *             it has released the lock, and wakes the task that waits in
+ *             co_tcp_server_deinit().
  *
  *             The accepting task is a user of the listener until it ends: its
  *             entry can't become another file's meanwhile.
@@ -46,7 +46,7 @@ struct server {
 	bool cancelled;			/* lock: handlers are to end */
 	struct co__list connections;	/* lock */
 	size_t live;			/* lock */
-	struct co__slot drained;	/* atomic: see above */
+	struct co_task *drainer;	/* lock: waits in deinit, or NULL */
 	pthread_mutex_t lock;
 };
 
@@ -75,7 +75,7 @@ static AO_t starved_count;		/* atomic; starved_lock to change */
 
 struct hunger {
 	struct co__list link;		/* starved_lock */
-	struct co__slot slot;
+	struct co_task *task;		/* constant */
 };
 
 void co__tcp_descriptor_freed(void)
@@ -89,14 +89,15 @@ void co__tcp_descriptor_freed(void)
 		struct hunger *hunger = co__container_of(link, struct hunger,
 				link);
 
-		co__slot_raise(&hunger->slot, hunger);
+		co__slot_raise(&hunger->task->gate, hunger->task);
 	}
 	pthread_mutex_unlock(&starved_lock);
 }
 
 static void go_hungry(struct hunger *hunger)
 {
-	hunger->slot.word = CO__SLOT_EMPTY;
+	hunger->task = co_self();
+	AO_store(&hunger->task->gate.word, CO__SLOT_EMPTY);
 	pthread_mutex_lock(&starved_lock);
 	co__list_append(&starved, &hunger->link);
 	AO_store(&starved_count, AO_load(&starved_count) + 1);
@@ -117,15 +118,15 @@ static void be_sated(struct hunger *hunger)
 /* One of the tasks that `live' counts ends.  SERVER may be gone after this. */
 static void leave(struct server *server, struct co__list *link)
 {
-	bool last;
+	struct co_task *drainer;
 
 	pthread_mutex_lock(&server->lock);
 	if (link != NULL)
 		co__list_remove(link);
-	last = --server->live == 0;
+	drainer = --server->live == 0 ? server->drainer : NULL;
 	pthread_mutex_unlock(&server->lock);
-	if (last)
-		co__slot_raise(&server->drained, server);
+	if (drainer != NULL)
+		co__slot_raise(&drainer->gate, drainer);
 }
 
 static int handler_main(void *arg)
@@ -220,19 +221,19 @@ static bool is_final(int rc)
 }
 
 /* Sleep until a descriptor was freed, or for DURATION. */
-static void wait_for_food(struct hunger *hunger, co_time duration)
+static void wait_for_food(struct co_task *self, co_time duration)
 {
-	struct co_task *self = co_self();
-	struct co__slot *slot = &hunger->slot;
+	struct co__slot *gate = &self->gate;
 	co_time outer = self->deadline;
 
-	if (AO_load(&slot->word) == CO__SLOT_EMPTY) {
+	if (AO_load(&gate->word) == CO__SLOT_EMPTY) {
 		self->deadline = co_after(duration);
 		if (co__wait_prepare(self) == 0)
-			co__slot_wait(self, CO__IN_SLEEP, hunger, &slot, 1);
+			co__slot_wait(self, CO__IN_SLEEP, self, &gate, 1);
 		self->deadline = outer;
 	}
-	AO_store(&slot->word, CO__SLOT_EMPTY);
+	AO_store(&gate->word, CO__SLOT_EMPTY);
+	co__atomic_fence();	/* before accept4, as in go_hungry */
 }
 
 /* Try to accept until it isn't for want of something that it fails. */
@@ -244,7 +245,7 @@ static int accept_hungrily(struct server *server, struct co_io *listener)
 
 	go_hungry(&hunger);
 	while (is_exhaustion(rc = accept_one(server, listener))) {
-		wait_for_food(&hunger, pause);
+		wait_for_food(hunger.task, pause);
 		pause = pause * 2 > RETRY_MAX ? RETRY_MAX : pause * 2;
 	}
 	be_sated(&hunger);
@@ -334,7 +335,6 @@ static int start_accepting(struct server *server, struct co_io *listener)
 	server->listener = server->accepting = listener;
 	server->live = 1;
 	server->cancelled = false;
-	AO_store(&server->drained.word, CO__SLOT_EMPTY);
 	co__fd_enter(listener, CO__FD_USER);
 	rc = co_spawn_with(server->loop, &attr, accept_main, server, NULL);
 	if (rc < 0) {
@@ -457,19 +457,34 @@ static int cancel_handlers(struct server *server, struct co_task *self)
 	return rc;
 }
 
+/* Whether no task of SERVER is left.  If some are, the last wakes DRAINER. */
+static bool is_drained(struct server *server, struct co_task *drainer)
+{
+	bool drained;
+
+	pthread_mutex_lock(&server->lock);
+	server->drainer = drainer;
+	drained = server->live == 0;
+	pthread_mutex_unlock(&server->lock);
+
+	return drained;
+}
+
 /* Wait until no task of SERVER is left, whatever happens to SELF. */
 static void wait_drained(struct server *server, struct co_task *self)
 {
-	struct co__slot *slot = &server->drained;
+	struct co__slot *gate = &self->gate;
 	co_time deadline = self->deadline;
 	unsigned char masked = self->masked;
 
 	self->deadline = CO_NEVER;
 	self->masked = 1;
-	/* Acquire: all that the tasks did; pairs with co__slot_raise. */
-	while (AO_load_acquire(&slot->word) != CO__SLOT_READY)
+	AO_store(&gate->word, CO__SLOT_EMPTY);
+	while (!is_drained(server, self)) {
 		if (co__wait_prepare(self) == 0)
-			co__slot_wait(self, CO__IN_JOIN, server, &slot, 1);
+			co__slot_wait(self, CO__IN_JOIN, self, &gate, 1);
+		AO_store(&gate->word, CO__SLOT_EMPTY);
+	}
 	self->deadline = deadline;
 	self->masked = masked;
 }
@@ -478,7 +493,6 @@ int co_tcp_server_deinit(struct co_tcp_server *server)
 {
 	struct server *self = open_server(server);
 	struct co_task *task = co_self();
-	bool listened;
 	int rc;
 
 	if (server == NULL)
@@ -489,11 +503,9 @@ int co_tcp_server_deinit(struct co_tcp_server *server)
 	rc = cancel_handlers(self, task);
 	if (rc < 0)
 		return rc;
-	listened = self->accepting != NULL;
-	if (listened && task != NULL)
+	if (task != NULL)
 		wait_drained(self, task);
-	else if (listened && AO_load_acquire(&self->drained.word)
-			!= CO__SLOT_READY)	/* as in wait_drained */
+	else if (!is_drained(self, NULL))
 		return -EBUSY;
 	pthread_mutex_destroy(&self->lock);
 	memset(server->private_, 0, sizeof server->private_);

@@ -33,6 +33,22 @@ static struct co_resume_node *watching_node(struct co_io *io)
 	return (struct co_resume_node *)AO_load_acquire(&io->node);  /* T3 */
 }
 
+/* A level-triggered backend must be told what to report again: input always,
+ * since ready() has used it up; room to write only if there is none now, or it
+ * would be reported for ever. */
+static void rearm(struct co_io *io, AO_t told)
+{
+	struct co_loop *loop = io->loop;
+	unsigned again = (unsigned)AO_load(&io->interest) & CO_READABLE;
+
+	if (loop->os->rearm == NULL || AO_load(&io->node) == 0)
+		return;
+	if ((told & CO_WRITABLE) && co__fd_ask(io->fd, CO_WRITABLE) == 0)
+		again |= CO_WRITABLE;
+	if (again != 0)
+		loop->os->rearm(loop->poller, io->fd, co__fd_key(io), again);
+}
+
 /* Call ready() for what is pending.  False if there was nothing. */
 static bool tell_once(struct co__worker *worker, struct co_io *io)
 {
@@ -47,6 +63,7 @@ static bool tell_once(struct co__worker *worker, struct co_io *io)
 	worker->watching = io;
 	node->ready(node, (unsigned)events);
 	worker->watching = NULL;
+	rearm(io, events);
 
 	return true;
 }

@@ -120,8 +120,10 @@ struct co_resume_node {
 	/* Called by some thread of the loop, outside of any task, never
 	 * concurrently with itself, when EVENTS (CO_READABLE, ...) have
 	 * happened; edge-triggered: use the descriptor up to EAGAIN, or the
-	 * next call may never come.  It must not block; it may remove or
-	 * modify the descriptor. */
+	 * next call may never come.  (With the backend "poll", room to write
+	 * is reported again only if there was none when ready() returned;
+	 * co_loop_mod_fd() asks for it at any time.)  It must not block; it
+	 * may remove or modify the descriptor. */
 	void (*ready)(struct co_resume_node *node, unsigned events);
 	void *private_[4];
 };
