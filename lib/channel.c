@@ -19,7 +19,7 @@
 #include "loop.h"
 #include "worker.h"
 
-/* --- The state machine; the strand is held -------------------------------- */
+/* --- The state machine; the strand is held ------------------------------- */
 
 static inline void copy_item(const struct co_channel *channel, void *to,
 		const void *from)
@@ -180,7 +180,7 @@ static int wait_in(struct co_channel *channel, struct co__list *list,
 	return rc;
 }
 
-/* --- The calls ------------------------------------------------------------ */
+/* --- The calls ----------------------------------------------------------- */
 
 /* The size of the memory of a channel, or 0 if it can't be counted. */
 static size_t channel_size(size_t item_size, size_t capacity)

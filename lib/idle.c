@@ -71,6 +71,7 @@ bool co__idle_wake_one(struct co_loop *loop)
 {
 	struct co__idle *idle = &loop->idle;
 
+	/* Full: N2 is before; pairs with the counting down in I2. */
 	if (AO_load(&idle->searching) != 0
 			|| !AO_compare_and_swap_full(&idle->searching, 0, 1))
 		return false;	/* it will find what there is: see N3 */
@@ -111,12 +112,12 @@ void co__idle_wake(struct co__worker *worker)
 
 void co__idle_wake_all(struct co_loop *loop)
 {
-	for (;;) {
-		AO_fetch_and_add1_full(&loop->idle.searching);
-		if (!wake_first(loop))
-			break;
-	}
-	AO_fetch_and_sub1_full(&loop->idle.searching);
+	/* Counted for the woken before they can see it; the order of these
+	 * among others doesn't matter, since all look at `stop'. */
+	do
+		AO_fetch_and_add1(&loop->idle.searching);
+	while (wake_first(loop));
+	AO_fetch_and_sub1(&loop->idle.searching);
 }
 
 void co__idle_search(struct co__worker *worker)
@@ -124,7 +125,8 @@ void co__idle_search(struct co__worker *worker)
 	if (worker->searching)
 		return;
 	worker->searching = true;
-	AO_fetch_and_add1_full(&worker->loop->idle.searching);
+	/* Relaxed: what counts is the order of the counting down. */
+	AO_fetch_and_add1(&worker->loop->idle.searching);
 }
 
 void co__idle_found(struct co__worker *worker)
@@ -134,6 +136,7 @@ void co__idle_found(struct co__worker *worker)
 	if (!worker->searching)
 		return;
 	worker->searching = false;
+	/* As in I2: counted down, then the fence below. */
 	if (AO_fetch_and_sub1_full(&idle->searching) != 1
 			|| AO_load(&idle->count) == 0)
 		return;

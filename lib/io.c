@@ -137,7 +137,7 @@ ssize_t co__io_do(struct co_io *io, int direction, co__io_call *call, void *arg,
 	return n;
 }
 
-/* --- Reading and writing --------------------------------------------------- */
+/* --- Reading and writing ------------------------------------------------- */
 
 /* A transfer, for the functions below. */
 struct transfer {
@@ -290,7 +290,7 @@ int co_io_write_full(struct co_io *io, const void *data, size_t size,
 	return transfer_all(io, 1, (char *)data, size, ret_done);
 }
 
-/* --- Opening and closing ---------------------------------------------------- */
+/* --- Opening and closing ------------------------------------------------- */
 
 /* What kind of file IO is, and non-blocking mode. */
 static int examine(struct co_io *io)
@@ -432,7 +432,7 @@ int co_io_shutdown(struct co_io *io, int how)
 	return rc;
 }
 
-/* --- Waiting without a transfer ---------------------------------------------- */
+/* --- Waiting without a transfer ------------------------------------------ */
 
 /* ready -> empty, in the directions of EVENTS: D1 and D2. */
 static void use_up(struct co_io *io, unsigned events)
@@ -441,7 +441,7 @@ static void use_up(struct co_io *io, unsigned events)
 		AO_store(&io->ready[0].word, CO__SLOT_EMPTY);
 	if (events & CO_WRITABLE)
 		AO_store(&io->ready[1].word, CO__SLOT_EMPTY);
-	co__atomic_fence();
+	co__atomic_fence();		/* D2: before the system is asked */
 }
 
 static int wait_for(struct co_io *io, struct co_task *self, unsigned events)

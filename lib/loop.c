@@ -556,7 +556,8 @@ int co_loop_ref(struct co_loop *loop)
 {
 	if (!co__loop_is_valid(loop))
 		return -EINVAL;
-	AO_fetch_and_add1_full(&loop->refs);
+	/* Relaxed: the loop runs, or the caller is who starts it. */
+	AO_fetch_and_add1(&loop->refs);
 
 	return 0;
 }

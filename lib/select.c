@@ -45,7 +45,7 @@ static struct entry *entry_of(struct co_select_case *one)
 	return (struct entry *)(void *)one->private_;
 }
 
-/* --- The order of the channels --------------------------------------------- */
+/* --- The order of the channels ------------------------------------------- */
 
 static struct co_select_case *merge(struct co_select_case *a,
 		struct co_select_case *b)
@@ -102,7 +102,7 @@ static struct co_select_case *next_channel(struct co_select_case *one)
 	return one;
 }
 
-/* --- All strands at once ---------------------------------------------------- */
+/* --- All strands at once ------------------------------------------------- */
 
 /* Release the strands from FIRST up to END.  Nothing of the cases is read
  * after the last. */
@@ -149,7 +149,7 @@ static void release_all(struct co_select_case *first)
 	release_until(first, NULL);
 }
 
-/* --- Choosing ---------------------------------------------------------------- */
+/* --- Choosing ------------------------------------------------------------ */
 
 static bool can_happen(const struct co_select_case *one)
 {
@@ -209,7 +209,7 @@ static int do_one(struct co_select_case *cases, struct co_select_case *first,
 	return -EAGAIN;
 }
 
-/* --- Waiting ------------------------------------------------------------------ */
+/* --- Waiting ------------------------------------------------------------- */
 
 static void enqueue_all(struct co_select_case *first, struct co_task *self)
 {
@@ -281,7 +281,7 @@ static int wait_in_all(struct co_select_case *cases,
 	return (int)(served - cases);
 }
 
-/* --- The calls ------------------------------------------------------------------ */
+/* --- The calls ----------------------------------------------------------- */
 
 static bool are_valid(const struct co_select_case *cases, size_t n)
 {

@@ -28,9 +28,11 @@ struct co__slot {
 	AO_t word;		/* atomic: empty, ready, or struct co_task * */
 };
 
-/* The last user of a slot is the hook of who waits in it, perhaps after the wait
- * is over: so a slot lies in memory that stays a slot while the loop lives, a
- * co_io or a task.  For anything else a task waits in its own `gate'. */
+/*
+ * The last user of a slot is the hook of who waits in it, perhaps after the
+ * wait is over: so a slot lies in memory that stays a slot while the loop
+ * lives, a co_io or a task.  For anything else a task waits in its own `gate'.
+ */
 
 /* any -> ready (any thread).  Wakes the task that waits in it on OBJECT. */
 void co__slot_raise(struct co__slot *slot, const void *object);

@@ -32,7 +32,7 @@
 #define DETACHED CO__TASK_DETACHED
 #define RELEASED CO__TASK_RELEASED
 
-/* --- The end ------------------------------------------------------------ */
+/* --- The end ------------------------------------------------------------- */
 
 /* Give back the frame of TASK, which has ended. */
 static void release(struct co_task *task)
@@ -67,7 +67,7 @@ static void finish(struct co__worker *worker, struct co_task *self,
 			&& AO_compare_and_swap_release(&self->joined.word,
 			CO__SLOT_EMPTY, CO__SLOT_READY))
 		return;
-	if (AO_load_acquire(&self->joined.word) == DETACHED)
+	if (AO_load_acquire(&self->joined.word) == DETACHED) /* co_detach */
 		release(self);
 	else
 		co__slot_raise(&self->joined, self);
@@ -96,7 +96,7 @@ void co__task_run(struct co_task *self)
 	co__worker_leave(self, finish, joiner);
 }
 
-/* --- The beginning ------------------------------------------------------ */
+/* --- The beginning ------------------------------------------------------- */
 
 static void set_name(struct co_task *task, const char *name)
 {
@@ -221,7 +221,7 @@ int co_spawn_with(struct co_loop *loop, const struct co_task_attr *attr,
 	return spawn(loop, attr, fn, arg, ret_task);
 }
 
-/* --- Joining ------------------------------------------------------------ */
+/* --- Joining ------------------------------------------------------------- */
 
 /* Take the result of TASK, which has ended. */
 static int take_result(struct co_task *task, int *ret_result)

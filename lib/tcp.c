@@ -67,7 +67,7 @@ static struct server *open_server(struct co_tcp_server *server)
 	return (struct server *)(void *)server;
 }
 
-/* --- The starved ------------------------------------------------------------ */
+/* --- The starved --------------------------------------------------------- */
 
 static pthread_mutex_t starved_lock = PTHREAD_MUTEX_INITIALIZER;
 static struct co__list starved = { &starved, &starved };
@@ -113,7 +113,7 @@ static void be_sated(struct hunger *hunger)
 	pthread_mutex_unlock(&starved_lock);
 }
 
-/* --- Handlers ----------------------------------------------------------------- */
+/* --- Handlers ------------------------------------------------------------ */
 
 /* One of the tasks that `live' counts ends.  SERVER may be gone after this. */
 static void leave(struct server *server, struct co__list *link)
@@ -174,7 +174,7 @@ static int start_handler(struct connection *connection, int fd)
 	return rc;
 }
 
-/* --- Accepting ------------------------------------------------------------------ */
+/* --- Accepting ----------------------------------------------------------- */
 
 static ssize_t call_accept(int fd, void *arg)
 {
@@ -274,7 +274,7 @@ static int accept_main(void *arg)
 	return 0;
 }
 
-/* --- The calls -------------------------------------------------------------------- */
+/* --- The calls ----------------------------------------------------------- */
 
 int co_tcp_server_init(struct co_tcp_server *server, struct co_loop *loop)
 {

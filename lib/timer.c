@@ -136,6 +136,7 @@ static bool go_off(struct co__wheel *wheel, struct co__timer *timer,
 		due = armed && deadline <= now;
 		next = (due ? co__wait_claimed(word) : word)
 				| CO__WAIT_EXPIRED;
+		/* Acquire and release: as co__wait_claim. */
 	} while (!AO_compare_and_swap_full(&task->wait, word, next));
 	if (armed && !due && deadline != CO_NEVER) {
 		timer->tick = tick_of(deadline);

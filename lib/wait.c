@@ -166,6 +166,7 @@ bool co__wait_claim_on(struct co_task *task, const void *object)
 		if (!(word & CO__WAIT_ARMED)
 				|| AO_load(&task->object) != (AO_t)object)
 			return false;
+		/* Full: the load of `object' stays before it. */
 		if (AO_compare_and_swap_full(&task->wait, word,
 				co__wait_claimed(word)))
 			break;

@@ -53,6 +53,7 @@ static void rearm(struct co_io *io, AO_t told)
 static bool tell_once(struct co__worker *worker, struct co_io *io)
 {
 	struct co_resume_node *node = watching_node(io);
+	/* Acquire: pairs with co__watch_tell. */
 	AO_t events = co__atomic_swap(&io->pending, 0);
 
 	if (node == NULL)
@@ -72,6 +73,7 @@ void co__watch_tell(struct co_io *io, unsigned events)
 {
 	struct co__worker *worker = co__worker_here;
 
+	/* Release: pairs with tell_once. */
 	co__atomic_fetch_or(&io->pending, events);
 	do {
 		/* T1, acquire: pairs with the release below. */
@@ -79,7 +81,7 @@ void co__watch_tell(struct co_io *io, unsigned events)
 			return;
 		while (tell_once(worker, io))
 			;
-		AO_store_release(&io->telling, 0);
+		AO_store_release(&io->telling, 0);	/* pairs with T1, M3 */
 		co__atomic_fence();	/* before another look at pending */
 	} while (AO_load(&io->pending) != 0 && AO_load(&io->node) != 0);
 }

@@ -25,7 +25,7 @@ unsigned co__worker_random(struct co__worker *worker)
 	return worker->random = x;
 }
 
-/* --- Switching --------------------------------------------------------- */
+/* --- Switching ----------------------------------------------------------- */
 
 /* The first thing after a switch: do to the task that was left what it asked
  * for. */
@@ -223,7 +223,7 @@ void co__worker_leave(struct co_task *self, co__park_fn *hook,
 	abort();
 }
 
-/* --- Making runnable ---------------------------------------------------- */
+/* --- Making runnable ----------------------------------------------------- */
 
 static void push_pinned(struct co_task *task)
 {
@@ -277,6 +277,7 @@ void co__ready(struct co_task *task)
 		if (co__runq_length(&worker->queue) == 0)
 			return;
 	} else {
+		/* Full: it is ours again, or a thief's; pairs with take_next. */
 		if (AO_compare_and_swap_full(&worker->next, older, (AO_t)task))
 			push(worker, (struct co_task *)older);
 		else	/* a thief took it; release as above */
@@ -327,7 +328,7 @@ void co__worker_yield(struct co_task *self)
 	switch_to_task(worker, self, next);
 }
 
-/* --- The scheduler ------------------------------------------------------ */
+/* --- The scheduler ------------------------------------------------------- */
 
 /* Take some of the inject queue: run the ticks, queue the tasks. */
 static void take_injected(struct co__worker *worker)
