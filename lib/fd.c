@@ -26,12 +26,27 @@ int co__fds_init(struct co_loop *loop)
 	return 0;
 }
 
+/* The file may be shared: a terminal must not stay non-blocking. */
+static void restore_mode(const struct co_io *io)
+{
+	int flags;
+
+	if (!io->was_blocking)
+		return;
+	flags = fcntl(io->fd, F_GETFL);
+	if (flags >= 0)
+		fcntl(io->fd, F_SETFL, flags & ~O_NONBLOCK);
+}
+
 /* Close what the loop still owns. */
 static void close_chunk(struct co_io *chunk)
 {
-	for (unsigned i = 0; i < CO__FD_CHUNK; i++)
-		if (chunk[i].kind == CO__FD_IO && !chunk[i].disowned)
-			close(chunk[i].fd);
+	for (unsigned i = 0; i < CO__FD_CHUNK; i++) {
+		if (chunk[i].kind != CO__FD_IO || chunk[i].disowned)
+			continue;
+		restore_mode(&chunk[i]);
+		close(chunk[i].fd);
+	}
 }
 
 void co__fds_destroy(struct co_loop *loop)
@@ -76,6 +91,15 @@ static struct co_io *make_chunk(struct co_loop *loop, unsigned index)
 	return find_chunk(loop, index);
 }
 
+struct co_io *co__fd_find(struct co_loop *loop, int fd)
+{
+	unsigned index = (unsigned)fd / CO__FD_CHUNK;
+	struct co_io *chunk = fd < 0 || index >= CO__FD_CHUNKS ? NULL
+			: find_chunk(loop, index);
+
+	return chunk != NULL ? &chunk[(unsigned)fd % CO__FD_CHUNK] : NULL;
+}
+
 int co__fd_entry(struct co_loop *loop, int fd, struct co_io **ret_io)
 {
 	unsigned index = (unsigned)fd / CO__FD_CHUNK;
@@ -103,16 +127,9 @@ uint64_t co__fd_key(const struct co_io *io)
 
 struct co_io *co__fd_of_key(struct co_loop *loop, uint64_t key)
 {
-	uint32_t fd = (uint32_t)key;
-	struct co_io *chunk;
+	struct co_io *io = co__fd_find(loop, (int)(uint32_t)key);
 
-	if (fd / CO__FD_CHUNK >= CO__FD_CHUNKS)
-		return NULL;
-	chunk = find_chunk(loop, fd / CO__FD_CHUNK);
-	if (chunk == NULL || co__fd_key(&chunk[fd % CO__FD_CHUNK]) != key)
-		return NULL;
-
-	return &chunk[fd % CO__FD_CHUNK];
+	return io != NULL && co__fd_key(io) == key ? io : NULL;
 }
 
 int co__fd_begin(struct co_io *io, enum co__fd_kind kind)
@@ -165,18 +182,6 @@ int co__fd_enter(struct co_io *io, AO_t role)
 			users + role));
 
 	return 0;
-}
-
-/* The file may be shared: a terminal must not stay non-blocking. */
-static void restore_mode(const struct co_io *io)
-{
-	int flags;
-
-	if (!io->was_blocking)
-		return;
-	flags = fcntl(io->fd, F_GETFL);
-	if (flags >= 0)
-		fcntl(io->fd, F_SETFL, flags & ~O_NONBLOCK);
 }
 
 /* The last user of a closed co_io has left. */

@@ -72,6 +72,9 @@ void co__fds_destroy(struct co_loop *loop);
 /* The entry of FD, made if need be.  -EBADF, -ENOMEM. */
 int co__fd_entry(struct co_loop *loop, int fd, struct co_io **ret_io);
 
+/* The entry of FD, or NULL if the loop has never known one near it. */
+struct co_io *co__fd_find(struct co_loop *loop, int fd);
+
 /* The entry that KEY names, or NULL if it is another file's by now. */
 struct co_io *co__fd_of_key(struct co_loop *loop, uint64_t key);
 

@@ -132,9 +132,9 @@ int co_loop_mod_fd(struct co_loop *loop, int fd, unsigned events,
 
 	if (!are_valid(loop, events, node))
 		return -EINVAL;
-	rc = co__fd_entry(loop, fd, &io);
-	if (rc < 0)
-		return rc;
+	io = co__fd_find(loop, fd);
+	if (io == NULL)
+		return -ENOENT;
 	pthread_mutex_lock(&loop->fds.lock);
 	if (io->kind != CO__FD_WATCHED) {
 		rc = -ENOENT;
@@ -167,13 +167,13 @@ static void wait_for_teller(struct co_io *io)
 int co_loop_remove_fd(struct co_loop *loop, int fd)
 {
 	struct co_io *io;
-	int rc;
+	int rc = 0;
 
 	if (!co__loop_is_valid(loop))
 		return -EINVAL;
-	rc = co__fd_entry(loop, fd, &io);
-	if (rc < 0)
-		return rc;
+	io = co__fd_find(loop, fd);
+	if (io == NULL)
+		return -ENOENT;
 	pthread_mutex_lock(&loop->fds.lock);
 	if (io->kind == CO__FD_WATCHED) {
 		AO_store(&io->node, 0);		/* M1 */

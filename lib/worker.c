@@ -132,39 +132,33 @@ static inline bool is_foreign(const struct co__worker *worker,
 			|| task->home != NULL;
 }
 
-/* The oldest task of the queue, when it is its turn; the slot goes to the end
- * of the queue. */
-static struct co_task *end_turn(struct co__worker *worker)
-{
-	struct co_task *task = co__runq_pop(&worker->queue), *next;
-
-	worker->turn_is_over = false;
-	if (task == NULL)
-		return NULL;
-	next = take_next(worker);
-	if (next != NULL)
-		push(worker, next);
-
-	return task;
-}
-
 /* The next task nearby, or NULL if there is none. */
 static inline struct co_task *pick_local(struct co__worker *worker)
 {
 	struct co_task *task = worker->preferred;
 
-	if (co__unlikely(task != NULL)) {
+	if (co__unlikely(worker->turn_is_over)) {
+		worker->turn_is_over = false;
+		task = co__runq_pop(&worker->queue);
+		if (task != NULL)
+			return task;
+		task = worker->preferred;
+	}
+	if (task != NULL) {
 		worker->preferred = NULL;
 		return task;
 	}
-	if (co__unlikely(worker->turn_is_over)) {
-		task = end_turn(worker);
-		if (task != NULL)
+	if (worker->next_streak < CO__NEXT_STREAK) {
+		task = take_next(worker);
+		if (task != NULL) {
+			worker->next_streak++;
 			return task;
+		}
 	}
-	task = take_next(worker);
+	worker->next_streak = 0;
+	task = co__runq_pop(&worker->queue);
 
-	return task != NULL ? task : co__runq_pop(&worker->queue);
+	return task != NULL ? task : take_next(worker);
 }
 
 void co__worker_prefer_newest(struct co_task *self)
@@ -225,6 +219,13 @@ void co__worker_leave(struct co_task *self, co__park_fn *hook,
 
 /* --- Making runnable ----------------------------------------------------- */
 
+/* There is work that WORKER does not run next. */
+static inline void tell_idle(struct co__worker *worker)
+{
+	if (worker->loop->threads > 1)
+		co__idle_notify(worker->loop);
+}
+
 static void push_pinned(struct co_task *task)
 {
 	struct co__worker *home = task->home;
@@ -252,7 +253,7 @@ static inline void queue_last(struct co__worker *worker, struct co_task *task)
 {
 	push(worker, task);
 	if (co__runq_length(&worker->queue) > 1 || AO_load(&worker->next) != 0)
-		co__idle_notify(worker->loop);
+		tell_idle(worker);
 }
 
 void co__ready(struct co_task *task)
@@ -283,7 +284,7 @@ void co__ready(struct co_task *task)
 		else	/* a thief took it; release as above */
 			AO_store_release(&worker->next, (AO_t)task);
 	}
-	co__idle_notify(worker->loop);
+	tell_idle(worker);
 }
 
 void co__ready_new(struct co_task *task)
@@ -306,7 +307,7 @@ static void requeue(struct co__worker *worker, struct co_task *self, void *arg)
 	}
 	push(worker, self);
 	if (AO_load(&worker->next) != 0)
-		co__idle_notify(worker->loop);
+		tell_idle(worker);
 }
 
 void co__worker_yield(struct co_task *self)

@@ -12,10 +12,11 @@
  *             it, arm its wait, free it) is a hook: set before the switch, and
  *             called by whoever the switch arrives at, first thing.
  * Fairness    A wake-up goes to the run-next slot, a spawn or a yield to the
- *             end of the queue.  Every CO__LOOK_AROUND switches the scheduler
- *             looks at timers, the inject queue and the poller; and when a
- *             turn of CO__TURN has passed, the oldest in the queue is next,
- *             and the slot goes to its end.
+ *             end of the queue.  After CO__NEXT_STREAK turns of the slot the
+ *             queue has one.  A parent that joins prefers its newest child, and
+ *             a child that ends its parent, to both; but once in CO__TURN the
+ *             oldest in the queue is next.  Every CO__LOOK_AROUND switches the
+ *             scheduler looks at timers, the inject queue and the poller.
  */
 
 #include <pthread.h>
@@ -32,6 +33,7 @@
 #include "wait.h"
 
 #define CO__LOOK_AROUND 64u
+#define CO__NEXT_STREAK 16u
 #define CO__TURN (1 * CO_MILLISECOND)
 #define CO__EVENTS 256
 
@@ -43,6 +45,7 @@ struct co__worker {
 	struct co_task *hook_task;
 	void *hook_arg;
 	AO_t switches;			/* relaxed: switches so far */
+	unsigned next_streak;		/* turns that the slot had in a row */
 	bool turn_is_over;		/* the oldest in the queue is next */
 	co_time turn_ends;		/* see CO__TURN */
 	unsigned random;		/* state of a generator */
