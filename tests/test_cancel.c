@@ -434,6 +434,11 @@ CO_TEST(suspend, a_deadline_and_a_resumer_agree_on_who_won)
 			resumed++;
 		else
 			CO_EXPECT_EQ(rc, -ETIMEDOUT);
+		/* On a busy machine the time is over before it has begun. */
+		if (counter_get(&contest.round) < i) {
+			i--;
+			continue;
+		}
 		/* The resumer still has the handle. */
 		while (counter_get(&contest.done) < i)
 			co_yield();
