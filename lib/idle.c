@@ -46,15 +46,20 @@ static void send_signal(struct co__worker *worker, bool polls)
 		sem_post(&worker->sleep);
 }
 
-/* Take a worker off the list and signal it; it counts as searching. */
-static bool wake_first(struct co_loop *loop)
+/* Take a worker off the list and signal it; it counts as searching.  Unless
+ * FORCED, not if one is searching already.  It is counted under the lock, so
+ * that nobody sees a searcher that isn't there. */
+static bool wake_first(struct co_loop *loop, bool forced)
 {
 	struct co__idle *idle = &loop->idle;
 	struct co__worker *worker = NULL;
 	bool polls = false;
 
 	co__spin_acquire(&idle->lock);
-	if (!co__list_is_empty(&idle->workers)) {
+	if (!co__list_is_empty(&idle->workers)
+			&& (forced || AO_load(&idle->searching) == 0)) {
+		/* Relaxed: what counts is the counting down in I2. */
+		AO_fetch_and_add1(&idle->searching);
 		worker = co__container_of(idle->workers.next,
 				struct co__worker, idle_link);
 		leave(idle, worker);
@@ -69,17 +74,11 @@ static bool wake_first(struct co_loop *loop)
 
 bool co__idle_wake_one(struct co_loop *loop)
 {
-	struct co__idle *idle = &loop->idle;
+	/* A searcher will find what there is: see N3. */
+	if (AO_load(&loop->idle.searching) != 0)
+		return false;
 
-	/* Full: N2 is before; pairs with the counting down in I2. */
-	if (AO_load(&idle->searching) != 0
-			|| !AO_compare_and_swap_full(&idle->searching, 0, 1))
-		return false;	/* it will find what there is: see N3 */
-	if (wake_first(loop))
-		return true;
-	AO_fetch_and_sub1_full(&idle->searching);
-
-	return false;
+	return wake_first(loop, false);
 }
 
 void co__idle_notify(struct co_loop *loop)
@@ -112,12 +111,8 @@ void co__idle_wake(struct co__worker *worker)
 
 void co__idle_wake_all(struct co_loop *loop)
 {
-	/* Counted for the woken before they can see it; the order of these
-	 * among others doesn't matter, since all look at `stop'. */
-	do
-		AO_fetch_and_add1(&loop->idle.searching);
-	while (wake_first(loop));
-	AO_fetch_and_sub1(&loop->idle.searching);
+	while (wake_first(loop, true))
+		;
 }
 
 void co__idle_search(struct co__worker *worker)
@@ -161,8 +156,8 @@ static co_time next_timer(struct co_loop *loop)
 	return next;
 }
 
-/* I1.  *RET_LAST: all workers are idle now. */
-static void begin_idle(struct co__worker *worker, bool polls, bool *ret_last)
+/* I1. */
+static void begin_idle(struct co__worker *worker, bool polls)
 {
 	struct co_loop *loop = worker->loop;
 	struct co__idle *idle = &loop->idle;
@@ -170,7 +165,6 @@ static void begin_idle(struct co__worker *worker, bool polls, bool *ret_last)
 
 	co__spin_acquire(&idle->lock);
 	join(idle, worker, polls);
-	*ret_last = AO_load(&idle->count) == loop->threads;
 	if (polls)
 		idle->poll_until = next_timer(loop);
 	else
@@ -238,18 +232,19 @@ void co__idle_sleep(struct co__worker *worker)
 {
 	struct co_loop *loop = worker->loop;
 	struct co__idle *idle = &loop->idle;
-	bool polls = get_poller(idle), last, waited = false;
+	bool polls = get_poller(idle), waited = false;
 	int events = 0;
 
-	begin_idle(worker, polls, &last);			/* I1 */
+	begin_idle(worker, polls);			/* I1 */
 	if (worker->searching) {
 		worker->searching = false;
 		AO_fetch_and_sub1_full(&idle->searching);
 	}
 	co__atomic_fence();		/* I2: pairs with N2 */
 	if (!co__worker_sees_work(worker)) {			/* I3 */
-		if (last)
-			co__loop_quiesce(loop);
+		/* After I2, and whoever joined last: who gave up the last
+		 * reference meanwhile saw us search, and woke nobody. */
+		co__loop_quiesce(loop);
 		if (polls) {
 			events = wait_for_events(worker, idle->poll_until);
 		} else {

@@ -327,6 +327,9 @@ int co_loop_destroy(struct co_loop *loop)
 		return -EINVAL;
 	if (AO_load(&loop->running))
 		return -EBUSY;
+	/* Acquire: pairs with co__loop_leave. */
+	while (AO_load_acquire(&loop->visitors) != 0)
+		sched_yield();
 	delist(loop);
 	co__fds_destroy(loop);
 	loop->os->destroy(loop->poller);
@@ -471,7 +474,9 @@ int co_loop_stop(struct co_loop *loop)
 {
 	if (!co__loop_is_valid(loop))
 		return -EINVAL;
+	co__loop_enter(loop);
 	co__loop_end(loop, CO__STOP_DONE);
+	co__loop_leave(loop);
 
 	return 0;
 }
@@ -503,18 +508,34 @@ static bool outside_can_wake(struct co_loop *loop)
 	return false;
 }
 
+/* Why the loop ends here, or 0.  The lock of idle.h is held, so that no worker
+ * leaves its list and takes work out of sight. */
+static AO_t why_end(struct co_loop *loop)
+{
+	if (AO_load(&loop->idle.count) != loop->threads
+			/* Acquire: what was added before the last one was
+			 * given up is seen below. */
+			|| AO_load_acquire(&loop->refs) != 0
+			|| AO_load_acquire(&loop->watches) != 0
+			|| co__loop_has_work(loop))
+		return 0;
+	if (co__loop_tasks(loop) == 0)
+		return CO__STOP_DONE;
+
+	return outside_can_wake(loop) ? 0 : CO__STOP_STUCK;
+}
+
 void co__loop_quiesce(struct co_loop *loop)
 {
-	/* Acquire: counters of all workers; pairs with their unlocking. */
-	if (AO_load_acquire(&loop->idle.count) != loop->threads
-			|| AO_load(&loop->refs) != 0
-			|| AO_load(&loop->watches) != 0
-			|| co__loop_has_work(loop))
+	AO_t reason;
+
+	if (AO_load(&loop->idle.count) != loop->threads)
 		return;
-	if (co__loop_tasks(loop) == 0)
-		co__loop_end(loop, CO__STOP_DONE);
-	else if (!outside_can_wake(loop))
-		co__loop_end(loop, CO__STOP_STUCK);
+	co__spin_acquire(&loop->idle.lock);
+	reason = why_end(loop);
+	co__spin_release(&loop->idle.lock);
+	if (reason != 0)
+		co__loop_end(loop, reason);
 }
 
 void co__loop_deliver(struct co__worker *worker, int count)
@@ -568,16 +589,17 @@ int co_loop_unref(struct co_loop *loop)
 
 	if (!co__loop_is_valid(loop))
 		return -EINVAL;
+	co__loop_enter(loop);
 	do {
 		refs = AO_load(&loop->refs);
-		if (refs == 0)
-			return -EINVAL;
 		/* Full: what the thread did comes before the end of the loop. */
-	} while (!AO_compare_and_swap_full(&loop->refs, refs, refs - 1));
+	} while (refs != 0 && !AO_compare_and_swap_full(&loop->refs, refs,
+			refs - 1));
 	if (refs == 1)
 		co__idle_notify(loop);	/* somebody must see that it may end */
+	co__loop_leave(loop);
 
-	return 0;
+	return refs == 0 ? -EINVAL : 0;
 }
 
 int co_loop_threads(struct co_loop *loop)
@@ -594,9 +616,11 @@ int co_loop_on_next_tick(struct co_loop *loop, struct co_tick *tick)
 {
 	if (!co__loop_is_valid(loop) || tick == NULL || tick->run == NULL)
 		return -EINVAL;
+	co__loop_enter(loop);
 	co__inject_put(&loop->inject, tick);
 	/* From here on TICK is the loop's, and may be gone. */
 	co__idle_notify(loop);
+	co__loop_leave(loop);
 
 	return 0;
 }

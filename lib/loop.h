@@ -32,6 +32,7 @@ struct co_loop {
 	AO_t running;			/* atomic: 1 during co_loop_run */
 	AO_t stop;			/* atomic: not 0: workers return */
 	AO_t refs;			/* atomic: co_loop_ref */
+	AO_t visitors;			/* atomic: threads that tell it something */
 	AO_t watches;			/* atomic: watched descriptors */
 	AO_t polled;			/* atomic: descriptors in the poller */
 	AO_t spawned_outside;		/* atomic: tasks, by other threads */
@@ -67,6 +68,19 @@ void co__loop_end(struct co_loop *loop, AO_t reason);
 
 /* Whether there is something to run for any worker. */
 bool co__loop_has_work(struct co_loop *loop);
+
+/* A thread that isn't the loop's begins and ends to tell it something; what it
+ * tells may end the loop, which isn't destroyed before the visit is over. */
+static inline void co__loop_enter(struct co_loop *loop)
+{
+	AO_fetch_and_add1(&loop->visitors);
+}
+
+static inline void co__loop_leave(struct co_loop *loop)
+{
+	/* Release: pairs with co_loop_destroy. */
+	AO_fetch_and_sub1_release(&loop->visitors);
+}
 
 /* The number of tasks that have not ended; exact when nothing runs. */
 size_t co__loop_tasks(struct co_loop *loop);

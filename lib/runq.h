@@ -17,12 +17,13 @@
  *             them, since it writes only where its own load of head (acquire,
  *             pairs with T4) shows room.
  *
- *             The owner may also take the newest: N1 tail - 1, N2 fence, N3
- *             load head. If N3 shows that another task is before it, takers
- *             that still see the old tail don't reach the newest: they take
- *             the older half, and for one that begins later, T1, a fence, T2
- *             show N1. Otherwise the owner puts the tail back and competes for
- *             the head.
+ *             The owner may also take the newest.  A taker that looked before
+ *             could then move the head over places that the owner has emptied
+ *             from the other end, one pop after the other.  So each pop of the
+ *             newest moves both ends on by two laps of the ring: N1 the tail,
+ *             N2 the head, by compare-and-swap.  Places stay what they are,
+ *             and whoever looked before N2 fails at T4.  Between N1 and N2 the
+ *             two don't belong together, which takers see by the length.
  * Progress    Lock-free: a compare-and-swap fails only when another succeeds.
  *
  * A Chase-Lev deque would save the owner's compare-and-swap, at the price of a
@@ -34,6 +35,7 @@
 struct co_task;
 
 #define CO__RUNQ_SIZE 1024u	/* a power of two */
+#define CO__RUNQ_LAP ((AO_t)2 * CO__RUNQ_SIZE)
 
 struct co__runq {
 	AO_t head;			/* atomic: takers */
@@ -84,25 +86,25 @@ static inline struct co_task *co__runq_pop(struct co__runq *queue)
 /* Take the newest, or NULL.  The owner. */
 static inline struct co_task *co__runq_pop_newest(struct co__runq *queue)
 {
-	AO_t tail = AO_load(&queue->tail);
-	AO_t head = AO_load(&queue->head);
+	AO_t tail = AO_load(&queue->tail), head = AO_load(&queue->head), seen;
 	AO_t task = AO_load(&queue->ring[(tail - 1) % CO__RUNQ_SIZE]);
 
 	if (head == tail)
 		return NULL;
-	if (tail - head > 1) {
-		AO_store(&queue->tail, tail - 1);		/* N1 */
-		co__atomic_fence();		/* N2: pairs with steal */
-		head = AO_load(&queue->head);			/* N3 */
-		if (tail - 1 != head && tail != head)
+	/* N1: the same place of the ring, one lap on, so that whoever looked
+	 * before fails at T4. */
+	AO_store(&queue->tail, tail - 1 + CO__RUNQ_LAP);
+	for (; head != tail; head = seen) {
+		/* N2, release: pairs with T1. */
+		seen = AO_fetch_compare_and_swap_full(&queue->head, head,
+				head + CO__RUNQ_LAP);
+		if (seen == head)
 			return (struct co_task *)task;
-		/* As Q2: what is there is what was there before. */
-		AO_store_release(&queue->tail, tail);
 	}
+	/* As Q2: all were taken. */
+	AO_store_release(&queue->tail, tail);
 
-	/* T4, for the last one. */
-	return AO_compare_and_swap_full(&queue->head, tail - 1, tail)
-			? (struct co_task *)task : NULL;
+	return NULL;
 }
 
 /* Take up to half, at most MAX, oldest first, into TASKS.  Returns how many.
@@ -114,14 +116,13 @@ static inline unsigned co__runq_steal(struct co__runq *queue,
 		AO_t head = AO_load_acquire(&queue->head);	/* T1 */
 		AO_t tail, n;
 
-		co__atomic_fence();		/* pairs with N2 */
 		tail = AO_load_acquire(&queue->tail);	/* T2: Q2 */
 		n = tail - head;
+		if (n == 0 || n > CO__RUNQ_SIZE)
+			return 0;	/* or they don't belong together */
 		n -= n / 2;
 		if (n > max)
 			n = max;
-		if (n == 0 || n > CO__RUNQ_SIZE)
-			return 0;	/* or head is old already */
 		for (AO_t i = 0; i < n; i++)			/* T3 */
 			tasks[i] = (struct co_task *)AO_load(
 				&queue->ring[(head + i) % CO__RUNQ_SIZE]);

@@ -31,11 +31,20 @@ struct request {
 
 void co__slot_raise(struct co__slot *slot, const void *object)
 {
+	co__slot_raise_unless(slot, object, CO__SLOT_READY);
+}
+
+bool co__slot_raise_unless(struct co__slot *slot, const void *object,
+		AO_t final)
+{
 	AO_t was = AO_load(&slot->word), seen;
 
 	for (;;) {
-		if (was == CO__SLOT_READY)
-			return;
+		if (was == final) {
+			/* Acquire: pairs with co_detach. */
+			(void)AO_load_acquire(&slot->word);
+			return true;
+		}
 		/* R1, release: what the raiser did before is seen by the owner
 		 * who finds the slot ready; pairs with the acquire loads of
 		 * io.c and task.c. */
@@ -46,10 +55,12 @@ void co__slot_raise(struct co__slot *slot, const void *object)
 		was = seen;
 	}
 	if (was == CO__SLOT_EMPTY)
-		return;
+		return false;
 	co__atomic_fence();		/* R2: pairs with S3 */
 	if (co__wait_claim_on((struct co_task *)was, object))	/* R3 */
 		co__ready((struct co_task *)was);
+
+	return false;
 }
 
 /* empty -> task (the hook of SELF).  False: some slot is ready. */

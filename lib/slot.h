@@ -37,6 +37,10 @@ struct co__slot {
 /* any -> ready (any thread).  Wakes the task that waits in it on OBJECT. */
 void co__slot_raise(struct co__slot *slot, const void *object);
 
+/* The same, but leave the slot alone and return true if it is FINAL. */
+bool co__slot_raise_unless(struct co__slot *slot, const void *object,
+		AO_t final);
+
 /* Let the calling task SELF wait on OBJECT, as KIND, until one of the COUNT (1
  * or 2) slots is raised, or until it is cancelled or its deadline passes.  The
  * slots belong to OBJECT, and their memory stays what it is.  0 (look again),

@@ -34,8 +34,9 @@
 
 /* --- The end ------------------------------------------------------------- */
 
-/* Give back the frame of TASK, which has ended. */
-static void release(struct co_task *task)
+/* Give back the frame of TASK, which has ended.  Not inlined: the compiler may
+ * keep the address of a thread-local variable across a switch. */
+static __attribute__((noinline)) void release(struct co_task *task)
 {
 	struct co__worker *worker = co__worker_here;
 	struct co_loop *loop = task->loop;
@@ -62,15 +63,8 @@ static void finish(struct co__worker *worker, struct co_task *self,
 			co__ready(joiner);
 		return;
 	}
-	/* Acquire: pairs with co_detach. */
-	if (AO_load_acquire(&self->joined.word) != DETACHED
-			&& AO_compare_and_swap_release(&self->joined.word,
-			CO__SLOT_EMPTY, CO__SLOT_READY))
-		return;
-	if (AO_load_acquire(&self->joined.word) == DETACHED) /* co_detach */
+	if (co__slot_raise_unless(&self->joined, self, DETACHED))
 		release(self);
-	else
-		co__slot_raise(&self->joined, self);
 	/* From here on SELF may be another task. */
 }
 

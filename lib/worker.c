@@ -229,11 +229,14 @@ static inline void tell_idle(struct co__worker *worker)
 static void push_pinned(struct co_task *task)
 {
 	struct co__worker *home = task->home;
+	struct co_loop *loop = task->loop;
 
+	co__loop_enter(loop);
 	co_queue_put(&home->pinned,
 			(struct co_queue_node *)(void *)task->tick.private_);
 	if (home != co__worker_here)
 		co__idle_wake(home);
+	co__loop_leave(loop);
 }
 
 static void ready_foreign(struct co_task *task)
@@ -244,8 +247,10 @@ static void ready_foreign(struct co_task *task)
 		push_pinned(task);
 		return;
 	}
+	co__loop_enter(loop);
 	co__inject_put(&loop->inject, &task->tick);
 	co__idle_notify(loop);
+	co__loop_leave(loop);
 }
 
 /* Append TASK, and tell the idle if it isn't the only one waiting. */
