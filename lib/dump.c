@@ -43,10 +43,13 @@ static void write_all(struct dump *dump, const char *text, size_t size)
 /* What TASK waits for, into TEXT. */
 static void describe(struct co_task *task, char *text, size_t size)
 {
+	AO_t wait = AO_load_acquire(&task->wait);
 	AO_t kind = AO_load(&task->kind);
 	const void *object = (const void *)AO_load(&task->object);
 
-	if (!(AO_load(&task->wait) & CO__WAIT_ARMED))
+	/* Both are of one wait only if that is still under way. */
+	co__atomic_fence();
+	if (!(wait & CO__WAIT_ARMED) || AO_load(&task->wait) != wait)
 		snprintf(text, size, "runs or is about to");
 	else if (kind == CO__IN_READ || kind == CO__IN_WRITE
 			|| kind == CO__IN_WAIT_FD)

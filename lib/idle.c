@@ -131,13 +131,11 @@ void co__idle_found(struct co__worker *worker)
 	if (!worker->searching)
 		return;
 	worker->searching = false;
-	/* As in I2: counted down, then the fence below. */
-	if (AO_fetch_and_sub1_full(&idle->searching) != 1
-			|| AO_load(&idle->count) == 0)
-		return;
 	/* The last searcher: work that came meanwhile woke nobody. */
-	co__atomic_fence();		/* pairs with N2 */
-	if (co__loop_has_work(worker->loop))
+	if (AO_fetch_and_sub1(&idle->searching) != 1)
+		return;
+	co__atomic_fence();		/* I2: pairs with N2 */
+	if (AO_load(&idle->count) != 0 && co__loop_has_work(worker->loop))
 		co__idle_wake_one(worker->loop);
 }
 

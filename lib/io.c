@@ -30,6 +30,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
+#include <netinet/in.h>
 #include <sched.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -57,6 +58,10 @@ static int wait_ready(struct co_io *io, struct co_task *self, unsigned events,
 
 	if (rc < 0)
 		return rc;
+	/* After D1 and D2, which may have taken away what co_io_close raised:
+	 * pairs with its fence. */
+	if (AO_load(&io->users) & CO__FD_CLOSED)
+		return -EBADF;
 	if (events & CO_READABLE)
 		slots[count++] = &io->ready[0];
 	if (events & CO_WRITABLE)
@@ -154,12 +159,16 @@ static ssize_t result_of(ssize_t n)
 static ssize_t call_read(int fd, void *arg)
 {
 	const struct transfer *transfer = arg;
+	struct msghdr message = { .msg_iov = (struct iovec *)transfer->parts,
+		.msg_iovlen = (size_t)transfer->count };
 
-	if (transfer->count == 1 && transfer->io->is_socket)
+	if (!transfer->io->is_socket)
+		return result_of(readv(fd, transfer->parts, transfer->count));
+	if (transfer->count == 1)
 		return result_of(recv(fd, transfer->parts->iov_base,
-				transfer->parts->iov_len, 0));
+				transfer->parts->iov_len, MSG_DONTWAIT));
 
-	return result_of(readv(fd, transfer->parts, transfer->count));
+	return result_of(recvmsg(fd, &message, MSG_DONTWAIT));
 }
 
 static ssize_t call_write(int fd, void *arg)
@@ -172,9 +181,10 @@ static ssize_t call_write(int fd, void *arg)
 		return result_of(writev(fd, transfer->parts, transfer->count));
 	if (transfer->count == 1)
 		return result_of(send(fd, transfer->parts->iov_base,
-				transfer->parts->iov_len, MSG_NOSIGNAL));
+				transfer->parts->iov_len,
+				MSG_NOSIGNAL | MSG_DONTWAIT));
 
-	return result_of(sendmsg(fd, &message, MSG_NOSIGNAL));
+	return result_of(sendmsg(fd, &message, MSG_NOSIGNAL | MSG_DONTWAIT));
 }
 
 /* The bytes of PARTS, or a negative errno value: they make no sense. */
@@ -265,7 +275,8 @@ static int transfer_all(struct co_io *io, int direction, char *data,
 	if (io == NULL || (data == NULL && size > 0))
 		return -EINVAL;
 	do {
-		struct iovec part = { data + *done, size - *done };
+		struct iovec part = { size > 0 ? data + *done : NULL,
+			size - *done };
 		ssize_t n = do_transfer(io, direction, &part, 1);
 
 		if (n < 0)
@@ -295,7 +306,7 @@ int co_io_write_full(struct co_io *io, const void *data, size_t size,
 /* What kind of file IO is, and non-blocking mode. */
 static int examine(struct co_io *io)
 {
-	int type, flags = fcntl(io->fd, F_GETFL);
+	int type, protocol, flags = fcntl(io->fd, F_GETFL);
 	socklen_t size = sizeof type;
 
 	if (flags < 0)
@@ -305,7 +316,12 @@ static int examine(struct co_io *io)
 		return -errno;
 	io->is_socket = getsockopt(io->fd, SOL_SOCKET, SO_TYPE, &type, &size)
 			== 0;
-	io->is_stream = io->is_socket && type == SOCK_STREAM;
+	/* Others keep boundaries: SCTP, and AF_UNIX with rights or
+	 * credentials. */
+	size = sizeof protocol;
+	io->is_stream = io->is_socket && type == SOCK_STREAM
+			&& getsockopt(io->fd, SOL_SOCKET, SO_PROTOCOL,
+			&protocol, &size) == 0 && protocol == IPPROTO_TCP;
 
 	return 0;
 }

@@ -70,8 +70,13 @@ void co_lock_init(struct co_lock *lock)
 
 int co_lock_deinit(struct co_lock *lock)
 {
-	if (lock != NULL && AO_load(&open_lock(lock)->state) != 0)
+	if (lock == NULL)
+		return 0;
+	if (AO_load(&open_lock(lock)->state) != 0)
 		return -EBUSY;
+	/* Whoever made it free may not have left the guard yet. */
+	co__spin_acquire(&open_lock(lock)->guard.spin);
+	co__spin_release(&open_lock(lock)->guard.spin);
 
 	return 0;
 }

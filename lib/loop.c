@@ -331,6 +331,7 @@ int co_loop_destroy(struct co_loop *loop)
 	while (AO_load_acquire(&loop->visitors) != 0)
 		sched_yield();
 	delist(loop);
+	co__tcp_forget(loop);
 	co__fds_destroy(loop);
 	loop->os->destroy(loop->poller);
 	co__frames_destroy(loop);
@@ -547,8 +548,11 @@ void co__loop_deliver(struct co__worker *worker, int count)
 
 		if (io == NULL)
 			continue;
-		if (event->events & (CO_HANGUP | CO_ERROR))
+		if (event->events & (CO_HANGUP | CO_ERROR | CO__URGENT)) {
 			AO_store(&io->hung_up, 1);
+			/* Before a look at the slots: pairs with D2. */
+			co__atomic_fence();
+		}
 		if (AO_load(&io->node) != 0)
 			co__watch_tell(io, event->events);
 		if (event->events & CO_READABLE)
@@ -573,35 +577,6 @@ struct co_loop *co__loop_or_current(struct co_loop *loop)
 	return co__loop_is_valid(loop) ? loop : NULL;
 }
 
-int co_loop_ref(struct co_loop *loop)
-{
-	if (!co__loop_is_valid(loop))
-		return -EINVAL;
-	/* Relaxed: the loop runs, or the caller is who starts it. */
-	AO_fetch_and_add1(&loop->refs);
-
-	return 0;
-}
-
-int co_loop_unref(struct co_loop *loop)
-{
-	AO_t refs;
-
-	if (!co__loop_is_valid(loop))
-		return -EINVAL;
-	co__loop_enter(loop);
-	do {
-		refs = AO_load(&loop->refs);
-		/* Full: what the thread did comes before the end of the loop. */
-	} while (refs != 0 && !AO_compare_and_swap_full(&loop->refs, refs,
-			refs - 1));
-	if (refs == 1)
-		co__idle_notify(loop);	/* somebody must see that it may end */
-	co__loop_leave(loop);
-
-	return refs == 0 ? -EINVAL : 0;
-}
-
 int co_loop_threads(struct co_loop *loop)
 {
 	return co__loop_is_valid(loop) ? (int)loop->threads : -EINVAL;
@@ -610,19 +585,6 @@ int co_loop_threads(struct co_loop *loop)
 const char *co_loop_backend(struct co_loop *loop)
 {
 	return co__loop_is_valid(loop) ? loop->os->name : NULL;
-}
-
-int co_loop_on_next_tick(struct co_loop *loop, struct co_tick *tick)
-{
-	if (!co__loop_is_valid(loop) || tick == NULL || tick->run == NULL)
-		return -EINVAL;
-	co__loop_enter(loop);
-	co__inject_put(&loop->inject, tick);
-	/* From here on TICK is the loop's, and may be gone. */
-	co__idle_notify(loop);
-	co__loop_leave(loop);
-
-	return 0;
 }
 
 int co_run(co_task_fn *fn, void *arg)

@@ -37,9 +37,13 @@ struct co_loop {
 	AO_t polled;			/* atomic: descriptors in the poller */
 	AO_t spawned_outside;		/* atomic: tasks, by other threads */
 
-	struct co__inject inject __attribute__((aligned(64)));
-	struct co__idle idle __attribute__((aligned(64)));
-	struct co__frames frames __attribute__((aligned(64)));
+	/* Lines apart, whatever the alignment of the whole. */
+	char before_inject[64];
+	struct co__inject inject;
+	char before_idle[64];
+	struct co__idle idle;
+	char before_frames[64];
+	struct co__frames frames;
 	struct co__fds fds;
 
 	struct co__monitor monitor;

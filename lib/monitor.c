@@ -54,7 +54,7 @@ static bool is_unpolled(struct co_loop *loop)
 /* Whether an idle worker is needed. */
 static bool look(struct co_loop *loop)
 {
-	bool needed = is_unpolled(loop);
+	bool needed = is_unpolled(loop) | co__inject_has_some(&loop->inject);
 	co_time late = co_now() - LATE;
 
 	for (unsigned i = 0; i < loop->threads; i++) {

@@ -113,6 +113,22 @@ static void be_sated(struct hunger *hunger)
 	pthread_mutex_unlock(&starved_lock);
 }
 
+void co__tcp_forget(const struct co_loop *loop)
+{
+	struct co__list *link, *next;
+
+	pthread_mutex_lock(&starved_lock);
+	for (link = starved.next; link != &starved; link = next) {
+		next = link->next;
+		if (co__container_of(link, struct hunger, link)->task->loop
+				!= loop)
+			continue;
+		co__list_remove(link);
+		AO_store(&starved_count, AO_load(&starved_count) - 1);
+	}
+	pthread_mutex_unlock(&starved_lock);
+}
+
 /* --- Handlers ------------------------------------------------------------ */
 
 /* One of the tasks that `live' counts ends.  SERVER may be gone after this. */
@@ -333,18 +349,30 @@ static int start_accepting(struct server *server, struct co_io *listener)
 	int rc;
 
 	server->listener = server->accepting = listener;
-	server->live = 1;
 	server->cancelled = false;
 	co__fd_enter(listener, CO__FD_USER);
 	rc = co_spawn_with(server->loop, &attr, accept_main, server, NULL);
 	if (rc < 0) {
 		server->listener = NULL;
-		server->live = 0;
 		co__fd_leave(listener, CO__FD_USER);
 		co_io_close(listener);
 	}
 
 	return rc;
+}
+
+/* The accepting task to be counts as live.  False: some task is. */
+static bool begin_listening(struct server *server)
+{
+	bool begins;
+
+	pthread_mutex_lock(&server->lock);
+	begins = server->live == 0;
+	if (begins)
+		server->live = 1;
+	pthread_mutex_unlock(&server->lock);
+
+	return begins;
 }
 
 int co_tcp_server_listen(struct co_tcp_server *server,
@@ -353,21 +381,24 @@ int co_tcp_server_listen(struct co_tcp_server *server,
 {
 	struct server *self = open_server(server);
 	struct co_io *listener;
-	int rc = -EALREADY;
+	int rc;
 
 	if (server == NULL || self->loop == NULL || address == NULL
 			|| handler == NULL || backlog < 0
 			|| !co__tcp_is_address(address, size))
 		return -EINVAL;
-	pthread_mutex_lock(&self->lock);
-	if (self->live == 0) {
-		rc = open_listener(self->loop, address, size, backlog,
-				&listener);
+	if (!begin_listening(self))
+		return -EALREADY;
+	/* Without the lock: it may let other tasks run. */
+	rc = open_listener(self->loop, address, size, backlog, &listener);
+	if (rc == 0) {
+		pthread_mutex_lock(&self->lock);
 		self->handler = handler;
-		if (rc == 0)
-			rc = start_accepting(self, listener);
+		rc = start_accepting(self, listener);
+		pthread_mutex_unlock(&self->lock);
 	}
-	pthread_mutex_unlock(&self->lock);
+	if (rc < 0)
+		leave(self, NULL);
 
 	return rc;
 }
@@ -463,7 +494,8 @@ static bool is_drained(struct server *server, struct co_task *drainer)
 	bool drained;
 
 	pthread_mutex_lock(&server->lock);
-	server->drainer = drainer;
+	if (drainer != NULL)
+		server->drainer = drainer;
 	drained = server->live == 0;
 	pthread_mutex_unlock(&server->lock);
 

@@ -41,6 +41,10 @@ static void rearm(struct co_io *io, AO_t told)
 	struct co_loop *loop = io->loop;
 	unsigned again = (unsigned)AO_load(&io->interest) & CO_READABLE;
 
+	/* Nothing new comes, and poll(2) would say so for ever. */
+	if (told & CO_HANGUP)
+		again = 0;
+
 	if (loop->os->rearm == NULL || AO_load(&io->node) == 0)
 		return;
 	if ((told & CO_WRITABLE) && co__fd_ask(io->fd, CO_WRITABLE) == 0)

@@ -137,16 +137,15 @@ static inline struct co_task *pick_local(struct co__worker *worker)
 {
 	struct co_task *task = worker->preferred;
 
+	if (task != NULL) {
+		worker->preferred = NULL;
+		return task;
+	}
 	if (co__unlikely(worker->turn_is_over)) {
 		worker->turn_is_over = false;
 		task = co__runq_pop(&worker->queue);
 		if (task != NULL)
 			return task;
-		task = worker->preferred;
-	}
-	if (task != NULL) {
-		worker->preferred = NULL;
-		return task;
 	}
 	if (worker->next_streak < CO__NEXT_STREAK) {
 		task = take_next(worker);
@@ -161,11 +160,18 @@ static inline struct co_task *pick_local(struct co__worker *worker)
 	return task != NULL ? task : take_next(worker);
 }
 
+/* Whether what is preferred would run at the very next switch.  Nobody else can
+ * take it, so it must not wait behind another task. */
+static inline bool may_prefer(const struct co__worker *worker)
+{
+	return worker->preferred == NULL && !worker->turn_is_over;
+}
+
 void co__worker_prefer_newest(struct co_task *self)
 {
 	struct co__worker *worker = self->worker;
 
-	if (worker->preferred == NULL && AO_load(&worker->next) == 0)
+	if (may_prefer(worker) && AO_load(&worker->next) == 0)
 		worker->preferred = co__runq_pop_newest(&worker->queue);
 }
 
@@ -200,8 +206,7 @@ void co__worker_leave(struct co_task *self, co__park_fn *hook,
 	struct co__worker *worker = self->worker;
 	struct co_task *next;
 
-	if (heir != NULL && worker->preferred == NULL
-			&& !is_foreign(worker, heir))
+	if (heir != NULL && may_prefer(worker) && !is_foreign(worker, heir))
 		worker->preferred = heir;
 	next = time_to_look_around(worker) ? NULL : pick_local(worker);
 	set_hook(worker, hook, self, heir);
@@ -492,7 +497,7 @@ static struct co_task *find(struct co__worker *worker)
 	if (time_to_look_around(worker))
 		look_around(worker);
 	while (!AO_load_acquire(&loop->stop)) {	/* pairs with loop_end */
-		task = take_pinned(worker);
+		task = worker->preferred == NULL ? take_pinned(worker) : NULL;
 		if (task == NULL)
 			task = pick_local(worker);
 		if (task == NULL) {

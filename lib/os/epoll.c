@@ -63,7 +63,8 @@ struct co__poller {
 static int control(struct co__poller *poller, int op, int fd, uint64_t key)
 {
 	struct epoll_event event = {
-		.events = EPOLLIN | EPOLLOUT | EPOLLRDHUP | EPOLLET,
+		.events = EPOLLIN | EPOLLOUT | EPOLLPRI | EPOLLRDHUP
+			| EPOLLET,
 		.data.u64 = key,
 	};
 
@@ -157,6 +158,8 @@ static unsigned translate(uint32_t bits)
 		events |= CO_HANGUP;
 	if (bits & EPOLLERR)
 		events |= CO_ERROR;
+	if (bits & EPOLLPRI)
+		events |= CO__URGENT;
 
 	return events;
 }

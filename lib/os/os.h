@@ -27,6 +27,9 @@
 
 struct co__poller;
 
+/* In the stream is a mark, at which a read stops short. */
+#define CO__URGENT 16u
+
 struct co__poll_event {
 	uint64_t key;		/* as given to add() */
 	unsigned events;	/* CO_READABLE | CO_WRITABLE | CO_HANGUP |
