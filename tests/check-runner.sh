@@ -13,7 +13,7 @@ wrong=0
 for file in "$src"/tests/test_*.c "$src"/tests/torture/*.c
 do
 	name=${file#"$src"/}
-	grep -qE "^[[:space:]].*${name%.c}( |\$)" "$src/Makefile.am" || {
+	grep -qE "(^[[:space:]]|[+]= *).*${name%.c}( |\$)" "$src/Makefile.am" || {
 		echo "$name is not in Makefile.am"
 		wrong=1
 	}

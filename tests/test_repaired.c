@@ -1,0 +1,265 @@
+/* SPDX-License-Identifier: MIT */
+
+/*
+ * test_repaired.c - bugs that were found by reading or by torture
+ *
+ * Each of these failed before its repair.
+ */
+
+#include "test.h"
+
+#include <netinet/in.h>
+#include <sys/resource.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+/* --- Watching after the peer has gone --------------------------------------- */
+
+struct watch {
+	struct co_resume_node node;
+	int fds[2];
+	struct test_counter calls;
+};
+
+static void drain(struct co_resume_node *node, unsigned events)
+{
+	struct watch *watch = (struct watch *)(void *)node;
+	char data[16];
+
+	(void)events;
+	counter_add(&watch->calls, 1);
+	while (read(watch->fds[0], data, sizeof data) > 0)
+		;
+}
+
+static int close_the_peer(void *arg)
+{
+	struct watch *watch = arg;
+	int i;
+
+	CO_EXPECT_EQ(co_loop_add_fd(co_loop_current(), watch->fds[0],
+			CO_READABLE, &watch->node), 0);
+	co_sleep(CO_MILLISECOND);
+	close(watch->fds[1]);
+	for (i = 0; i < 50; i++)
+		co_sleep(CO_MILLISECOND);
+	CO_EXPECT_EQ(co_loop_remove_fd(co_loop_current(), watch->fds[0]), 0);
+	close(watch->fds[0]);
+
+	return 0;
+}
+
+/* poll(2) says for ever that there is an end to be read. */
+static void watch_an_end(const char *backend)
+{
+	struct co_loop_options options = CO_LOOP_OPTIONS_INIT;
+	struct watch watch = { .node = { .ready = drain } };
+	struct co_loop *loop;
+
+	options.backend = backend;
+	test_or_die(socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK, 0,
+			watch.fds));
+	cr_assert_eq(co_loop_create(&options, &loop), 0);
+	cr_assert_eq(co_spawn(loop, close_the_peer, &watch, NULL), 0);
+	cr_assert_eq(co_loop_run(loop), 0);
+	cr_assert_eq(co_loop_destroy(loop), 0);
+	cr_assert_geq(counter_get(&watch.calls), 1);
+	cr_assert_leq(counter_get(&watch.calls), 4);
+	cr_assert_eq(test_failures(), 0);
+}
+
+Test(repaired, an_end_is_told_a_few_times_by_epoll)
+{
+	watch_an_end("epoll");
+}
+
+Test(repaired, an_end_is_told_a_few_times_by_poll)
+{
+	watch_an_end("poll");
+}
+
+/* --- Short reads that aren't the last -------------------------------------------- */
+
+static int read_soon(struct co_io *io)
+{
+	char data[64];
+	ssize_t n = -1;
+
+	CO_WITH_DEADLINE(co_after(5 * CO_SECOND))
+		n = co_io_read(io, data, sizeof data);
+
+	return (int)n;
+}
+
+/* Send one byte with a descriptor, which ends a read before what follows. */
+static void send_descriptor(int socket)
+{
+	char byte = 'A', control[CMSG_SPACE(sizeof(int))] = { 0 };
+	struct iovec part = { &byte, 1 };
+	struct msghdr message = { .msg_iov = &part, .msg_iovlen = 1,
+		.msg_control = control, .msg_controllen = sizeof control };
+	struct cmsghdr *header = CMSG_FIRSTHDR(&message);
+	int fd = 0;
+
+	header->cmsg_level = SOL_SOCKET;
+	header->cmsg_type = SCM_RIGHTS;
+	header->cmsg_len = CMSG_LEN(sizeof fd);
+	memcpy(CMSG_DATA(header), &fd, sizeof fd);
+	CO_EXPECT_EQ(sendmsg(socket, &message, 0), 1);
+}
+
+CO_TEST(repaired, a_descriptor_amid_the_data_does_not_hide_the_rest)
+{
+	struct co_io *io;
+	int fds[2];
+
+	test_or_die(socketpair(AF_UNIX, SOCK_STREAM, 0, fds));
+	test_or_die(co_io_open(NULL, fds[0], &io));
+	co_sleep(CO_MILLISECOND);
+	send_descriptor(fds[1]);
+	CO_EXPECT_EQ(send(fds[1], "BCD", 3, 0), 3);
+	co_sleep(2 * CO_MILLISECOND);
+	CO_EXPECT_EQ(read_soon(io), 1);
+	CO_EXPECT_EQ(read_soon(io), 3);
+	CO_EXPECT_EQ(co_io_close(io), 0);
+	close(fds[1]);
+
+	return 0;
+}
+
+/* A connected pair of TCP sockets. */
+static void connect_pair(int fds[2])
+{
+	struct sockaddr_in address = { .sin_family = AF_INET,
+		.sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
+	struct sockaddr *any = (struct sockaddr *)(void *)&address;
+	socklen_t size = sizeof address;
+	int listener = socket(AF_INET, SOCK_STREAM, 0);
+
+	test_or_die(bind(listener, any, size));
+	test_or_die(listen(listener, 1));
+	test_or_die(getsockname(listener, any, &size));
+	fds[1] = socket(AF_INET, SOCK_STREAM, 0);
+	test_or_die(connect(fds[1], any, size));
+	fds[0] = accept(listener, NULL, NULL);
+	close(listener);
+}
+
+CO_TEST(repaired, urgent_data_does_not_hide_the_rest)
+{
+	struct co_io *io;
+	int fds[2];
+
+	connect_pair(fds);
+	test_or_die(co_io_open(NULL, fds[0], &io));
+	co_sleep(CO_MILLISECOND);
+	CO_EXPECT_EQ(send(fds[1], "abc", 3, 0), 3);
+	CO_EXPECT_EQ(send(fds[1], "X", 1, MSG_OOB), 1);
+	CO_EXPECT_EQ(send(fds[1], "def", 3, 0), 3);
+	co_sleep(5 * CO_MILLISECOND);
+	CO_EXPECT_EQ(read_soon(io), 3);
+	CO_EXPECT_EQ(read_soon(io), 3);
+	CO_EXPECT_EQ(co_io_close(io), 0);
+	close(fds[1]);
+
+	return 0;
+}
+
+/* --- Servers ------------------------------------------------------------------------ */
+
+static void linger(struct co_tcp_server *server, struct co_io *connection,
+		const struct sockaddr *peer)
+{
+	(void)server;
+	(void)connection;
+	(void)peer;
+	co_cancel_mask(1);
+	co_sleep(30 * CO_MILLISECOND);
+}
+
+/* A listening server and a client of it. */
+static int begin_server(struct co_tcp_server *server, struct co_loop *loop)
+{
+	struct sockaddr_storage address;
+	struct sockaddr *any = (struct sockaddr *)(void *)&address;
+	socklen_t size;
+	int client = socket(AF_INET, SOCK_STREAM, 0);
+
+	test_or_die(co_tcp_address("127.0.0.1", 0, &address, &size));
+	test_or_die(co_tcp_server_init(server, loop));
+	test_or_die(co_tcp_server_listen(server, any, size, 0, linger));
+	size = sizeof address;
+	test_or_die(co_tcp_server_address(server, any, &size));
+	test_or_die(connect(client, any, size));
+
+	return client;
+}
+
+static void *deinit_too(void *arg)
+{
+	CO_EXPECT_EQ(co_tcp_server_deinit(arg), -EBUSY);
+
+	return NULL;
+}
+
+CO_TEST(repaired, a_thread_in_vain_does_not_take_deinit_from_a_task)
+{
+	struct co_tcp_server server;
+	int client = begin_server(&server, co_loop_current());
+	pthread_t thread;
+
+	while (co_tcp_server_connections(&server) == 0)
+		co_sleep(CO_MILLISECOND);
+	test_or_die(pthread_create(&thread, NULL, deinit_too, &server));
+	test_or_die(pthread_join(thread, NULL));
+	CO_EXPECT_EQ(co_tcp_server_deinit(&server), 0);
+	close(client);
+
+	return 0;
+}
+
+static int stop_soon(void *arg)
+{
+	co_sleep(20 * CO_MILLISECOND);
+
+	return co_loop_stop(arg);
+}
+
+static int close_something(void *arg)
+{
+	struct co_io *io;
+	int fds[2];
+
+	(void)arg;
+	test_or_die(pipe(fds));
+	test_or_die(co_io_open(NULL, fds[0], &io));
+	CO_EXPECT_EQ(co_io_close(io), 0);
+	close(fds[1]);
+
+	return 7;
+}
+
+/* An acceptor that waits for a descriptor when its loop is destroyed must not
+ * be told of one later. */
+Test(repaired, a_starved_server_is_forgotten_with_its_loop)
+{
+	static struct co_tcp_server server;
+	struct rlimit limit, low;
+	struct co_loop *loop;
+	int client;
+
+	test_or_die(getrlimit(RLIMIT_NOFILE, &limit));
+	test_or_die(co_loop_create_single_threaded(&loop));
+	client = begin_server(&server, loop);
+	low = limit;
+	low.rlim_cur = (rlim_t)dup(0);
+	close((int)low.rlim_cur);
+	test_or_die(setrlimit(RLIMIT_NOFILE, &low));
+	test_or_die(co_spawn(loop, stop_soon, loop, NULL));
+	cr_assert_eq(co_loop_run(loop), 0);
+	test_or_die(setrlimit(RLIMIT_NOFILE, &limit));
+	cr_assert_eq(co_loop_destroy(loop), 0);
+	cr_assert_eq(co_run(close_something, NULL), 7);
+	cr_assert_eq(test_failures(), 0);
+	close(client);
+}
