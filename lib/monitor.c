@@ -54,9 +54,10 @@ static bool is_unpolled(struct co_loop *loop)
 /* Whether an idle worker is needed. */
 static bool look(struct co_loop *loop)
 {
-	bool needed = is_unpolled(loop) | co__inject_has_some(&loop->inject);
+	bool needed = is_unpolled(loop);
 	co_time late = co_now() - LATE;
 
+	needed |= co__inject_has_some(&loop->inject);
 	for (unsigned i = 0; i < loop->threads; i++) {
 		struct co__worker *worker = &loop->workers[i];
 
