@@ -91,42 +91,6 @@ static int read_soon(struct co_io *io)
 	return (int)n;
 }
 
-/* Send one byte with a descriptor, which ends a read before what follows. */
-static void send_descriptor(int socket)
-{
-	char byte = 'A', control[CMSG_SPACE(sizeof(int))] = { 0 };
-	struct iovec part = { &byte, 1 };
-	struct msghdr message = { .msg_iov = &part, .msg_iovlen = 1,
-		.msg_control = control, .msg_controllen = sizeof control };
-	struct cmsghdr *header = CMSG_FIRSTHDR(&message);
-	int fd = 0;
-
-	header->cmsg_level = SOL_SOCKET;
-	header->cmsg_type = SCM_RIGHTS;
-	header->cmsg_len = CMSG_LEN(sizeof fd);
-	memcpy(CMSG_DATA(header), &fd, sizeof fd);
-	CO_EXPECT_EQ(sendmsg(socket, &message, 0), 1);
-}
-
-CO_TEST(repaired, a_descriptor_amid_the_data_does_not_hide_the_rest)
-{
-	struct co_io *io;
-	int fds[2];
-
-	test_or_die(socketpair(AF_UNIX, SOCK_STREAM, 0, fds));
-	test_or_die(co_io_open(NULL, fds[0], &io));
-	co_sleep(CO_MILLISECOND);
-	send_descriptor(fds[1]);
-	CO_EXPECT_EQ(send(fds[1], "BCD", 3, 0), 3);
-	co_sleep(2 * CO_MILLISECOND);
-	CO_EXPECT_EQ(read_soon(io), 1);
-	CO_EXPECT_EQ(read_soon(io), 3);
-	CO_EXPECT_EQ(co_io_close(io), 0);
-	close(fds[1]);
-
-	return 0;
-}
-
 /* A connected pair of TCP sockets. */
 static void connect_pair(int fds[2])
 {
