@@ -37,9 +37,10 @@
  *
  * Quiescence  Work is taken only by workers off the list.  So when all are in
  *             the list and the queues are empty, only the outside can make
- *             work: a timer, a descriptor, a thread with a co_loop_ref.  The
- *             last worker to join the list looks whether there is any such
- *             (co__loop_quiesce); if not, the loop has ended or is stuck.
+ *             work: a timer, a descriptor, a thread with a co_loop_ref.  A
+ *             worker that has joined and finds the list full looks whether
+ *             there is any such (co__loop_quiesce); if not, the loop has ended
+ *             or is stuck.
  */
 
 #include "list.h"
