@@ -19,6 +19,10 @@
 #define co__likely(condition) __builtin_expect(!!(condition), 1)
 #define co__unlikely(condition) __builtin_expect(!!(condition), 0)
 
+/* The slow part of a call: inlined, it would make the quick part save the
+ * registers that only it needs. */
+#define co__noinline __attribute__((noinline))
+
 /* The structure of TYPE whose MEMBER is at POINTER. */
 #define co__container_of(pointer, type, member)                             \
 	((type *)(void *)((char *)(pointer) - offsetof(type, member)))

@@ -41,6 +41,17 @@ static inline void co__atomic_fence(void)
 #endif
 }
 
+/* The same, directly after a read-modify-write that has happened: on x86 that is
+ * a fence by itself. */
+static inline void co__atomic_fence_after_rmw(void)
+{
+#if (defined __x86_64__ || defined __i386__) && !defined CO__TSAN
+	AO_compiler_barrier();
+#else
+	co__atomic_fence();
+#endif
+}
+
 /* Tell the processor that this thread is spinning. */
 static inline void co__atomic_pause(void)
 {

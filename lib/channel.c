@@ -43,7 +43,7 @@ static inline void *item_at(struct co_channel *channel, size_t index)
 
 /* The first waiter of LIST that still waits, claimed and out of the list, or
  * NULL. */
-static struct co__waiter *claim_first(struct co__list *list)
+static struct co__waiter *claim_some(struct co__list *list)
 {
 	struct co__list *link;
 
@@ -58,7 +58,12 @@ static struct co__waiter *claim_first(struct co__list *list)
 	return NULL;
 }
 
-static struct co_task *serve(struct co__waiter *waiter, int result)
+static inline struct co__waiter *claim_first(struct co__list *list)
+{
+	return co__list_is_empty(list) ? NULL : claim_some(list);
+}
+
+static inline struct co_task *serve(struct co__waiter *waiter, int result)
 {
 	waiter->result = result;
 	waiter->served = 1;
@@ -72,7 +77,7 @@ static inline void append(struct co_channel *channel, const void *item)
 	AO_store(&channel->length, AO_load(&channel->length) + 1);
 }
 
-int co__channel_put_now(struct co_channel *channel, const void *item,
+static inline int put_now(struct co_channel *channel, const void *item,
 		struct co_task **ret_woken)
 {
 	struct co__waiter *getter;
@@ -93,8 +98,14 @@ int co__channel_put_now(struct co_channel *channel, const void *item,
 	return 0;
 }
 
+int co__channel_put_now(struct co_channel *channel, const void *item,
+		struct co_task **ret_woken)
+{
+	return put_now(channel, item, ret_woken);
+}
+
 /* Take the oldest item of the ring, and let a putter move up. */
-static struct co_task *take_from_ring(struct co_channel *channel,
+static inline struct co_task *take_from_ring(struct co_channel *channel,
 		void *ret_item)
 {
 	struct co__waiter *putter;
@@ -111,7 +122,7 @@ static struct co_task *take_from_ring(struct co_channel *channel,
 	return serve(putter, 0);
 }
 
-int co__channel_get_now(struct co_channel *channel, void *ret_item,
+static inline int get_now(struct co_channel *channel, void *ret_item,
 		struct co_task **ret_woken)
 {
 	struct co__waiter *putter;
@@ -129,6 +140,12 @@ int co__channel_get_now(struct co_channel *channel, void *ret_item,
 	}
 
 	return channel->closed ? -EPIPE : -EAGAIN;
+}
+
+int co__channel_get_now(struct co_channel *channel, void *ret_item,
+		struct co_task **ret_woken)
+{
+	return get_now(channel, ret_item, ret_woken);
 }
 
 /* Whether somebody in LIST still waits; those who don't leave it. */
@@ -161,7 +178,7 @@ bool co__channel_can_get(struct co_channel *channel)
 
 /* Put WAITER at the end of LIST, park, and see what came of it.  Releases the
  * strand. */
-static int wait_in(struct co_channel *channel, struct co__list *list,
+static co__noinline int wait_in(struct co_channel *channel, struct co__list *list,
 		struct co_task *self, enum co__wait_kind kind, void *item)
 {
 	struct co__waiter waiter = { .task = self,
@@ -256,7 +273,7 @@ int co_channel_put(struct co_channel *channel, const void *item)
 	if (co__unlikely(rc < 0))
 		return rc;
 	co__strand_acquire(&channel->strand);
-	rc = co__channel_put_now(channel, item, &woken);
+	rc = put_now(channel, item, &woken);
 	if (rc == -EAGAIN) {
 		rc = co__wait_prepare(self);
 		if (rc == 0)
@@ -280,7 +297,7 @@ int co_channel_get(struct co_channel *channel, void *ret_item)
 	if (co__unlikely(rc < 0))
 		return rc;
 	co__strand_acquire(&channel->strand);
-	rc = co__channel_get_now(channel, ret_item, &woken);
+	rc = get_now(channel, ret_item, &woken);
 	if (rc == -EAGAIN) {
 		rc = co__wait_prepare(self);
 		if (rc == 0)
@@ -301,7 +318,7 @@ int co_channel_try_put(struct co_channel *channel, const void *item)
 	if (!co__channel_takes(channel, item))
 		return -EINVAL;
 	co__strand_acquire(&channel->strand);
-	rc = co__channel_put_now(channel, item, &woken);
+	rc = put_now(channel, item, &woken);
 	co__strand_release(&channel->strand);
 	wake(woken);
 
@@ -316,7 +333,7 @@ int co_channel_try_get(struct co_channel *channel, void *ret_item)
 	if (!co__channel_takes(channel, ret_item))
 		return -EINVAL;
 	co__strand_acquire(&channel->strand);
-	rc = co__channel_get_now(channel, ret_item, &woken);
+	rc = get_now(channel, ret_item, &woken);
 	co__strand_release(&channel->strand);
 	wake(woken);
 

@@ -199,25 +199,6 @@ static struct co_task *make_frame(struct co_loop *loop, unsigned size_class)
 	return task;
 }
 
-static void magazine_push(struct co__magazine *magazine, struct co_task *task)
-{
-	task->tick.private_[0] = magazine->first;
-	magazine->first = task;
-	magazine->count++;
-}
-
-static struct co_task *magazine_pop(struct co__magazine *magazine)
-{
-	struct co_task *task = magazine->first;
-
-	if (task != NULL) {
-		magazine->first = task->tick.private_[0];
-		magazine->count--;
-	}
-
-	return task;
-}
-
 /* Fill MAGAZINE with a full one of the loop. */
 static bool refill(struct co_loop *loop, unsigned i,
 		struct co__magazine *magazine)
@@ -275,7 +256,7 @@ static int make_frames(struct co_loop *loop, struct co__frame_cache *cache,
 		more = make_frame(loop, size_class);
 		if (more == NULL)
 			break;
-		magazine_push(loaded, more);
+		co__magazine_push(loaded, more);
 	}
 	pthread_mutex_unlock(&loop->frames.making);
 	if (task == NULL)
@@ -289,7 +270,7 @@ static int get_frame(struct co_loop *loop, struct co__frame_cache *cache,
 		unsigned size_class, struct co_task **ret_task)
 {
 	unsigned i = size_class - CO__STACK_CLASS_MIN;
-	struct co_task *task = magazine_pop(&cache->loaded[i]);
+	struct co_task *task = co__magazine_pop(&cache->loaded[i]);
 
 	if (co__likely(task != NULL)) {
 		*ret_task = task;
@@ -299,7 +280,7 @@ static int get_frame(struct co_loop *loop, struct co__frame_cache *cache,
 		swap_magazines(cache, i);
 	else if (!refill(loop, i, &cache->loaded[i]))
 		return make_frames(loop, cache, size_class, ret_task);
-	*ret_task = magazine_pop(&cache->loaded[i]);
+	*ret_task = co__magazine_pop(&cache->loaded[i]);
 
 	return 0;
 }
@@ -314,10 +295,10 @@ static void put_frame(struct co_loop *loop, struct co__frame_cache *cache,
 			hand_in(loop, i, &cache->spare[i]);
 		swap_magazines(cache, i);
 	}
-	magazine_push(&cache->loaded[i], task);
+	co__magazine_push(&cache->loaded[i], task);
 }
 
-int co__frame_get(struct co_loop *loop, struct co__frame_cache *cache,
+int co__frame_get_slowly(struct co_loop *loop, struct co__frame_cache *cache,
 		unsigned size_class, struct co_task **ret_task)
 {
 	int rc;
@@ -331,7 +312,7 @@ int co__frame_get(struct co_loop *loop, struct co__frame_cache *cache,
 	return rc;
 }
 
-void co__frame_put(struct co_loop *loop, struct co__frame_cache *cache,
+void co__frame_put_slowly(struct co_loop *loop, struct co__frame_cache *cache,
 		struct co_task *task)
 {
 	if (co__likely(cache != NULL)) {

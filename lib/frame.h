@@ -65,15 +65,68 @@ struct co__frames {
 
 void co__frames_init(struct co_loop *loop);
 
+/* The same as the two below, if the loaded magazine is empty or full, or CACHE
+ * is NULL. */
+int co__frame_get_slowly(struct co_loop *loop, struct co__frame_cache *cache,
+		unsigned size_class, struct co_task **ret_task);
+void co__frame_put_slowly(struct co_loop *loop, struct co__frame_cache *cache,
+		struct co_task *task);
+
+static inline struct co_task *co__magazine_pop(struct co__magazine *magazine)
+{
+	struct co_task *task = magazine->first;
+
+	if (task != NULL) {
+		magazine->first = task->tick.private_[0];
+		magazine->count--;
+	}
+
+	return task;
+}
+
+static inline void co__magazine_push(struct co__magazine *magazine,
+		struct co_task *task)
+{
+	task->tick.private_[0] = magazine->first;
+	magazine->first = task;
+	magazine->count++;
+}
+
 /* A frame of 2^SIZE_CLASS bytes for LOOP.  CACHE is the worker's of this
  * thread, or NULL.  Of the control block only `wait', `stack_bottom',
  * `stack_id', `size_class' and `in_use' mean something.  -ENOMEM. */
-int co__frame_get(struct co_loop *loop, struct co__frame_cache *cache,
-		unsigned size_class, struct co_task **ret_task);
+static inline int co__frame_get(struct co_loop *loop,
+		struct co__frame_cache *cache, unsigned size_class,
+		struct co_task **ret_task)
+{
+	struct co_task *task = NULL;
+
+	if (co__likely(cache != NULL))
+		task = co__magazine_pop(&cache->loaded[size_class
+				- CO__STACK_CLASS_MIN]);
+	if (co__unlikely(task == NULL))
+		return co__frame_get_slowly(loop, cache, size_class, ret_task);
+	*ret_task = task;
+
+	return 0;
+}
 
 /* Give a frame back. */
-void co__frame_put(struct co_loop *loop, struct co__frame_cache *cache,
-		struct co_task *task);
+static inline void co__frame_put(struct co_loop *loop,
+		struct co__frame_cache *cache, struct co_task *task)
+{
+	struct co__magazine *loaded;
+
+	if (co__likely(cache != NULL)) {
+		loaded = &cache->loaded[task->size_class
+				- CO__STACK_CLASS_MIN];
+		if (co__likely(loaded->count < CO__MAGAZINE)) {
+			co__magazine_push(loaded, task);
+			return;
+		}
+	}
+	co__frame_put_slowly(loop, cache, task);
+}
 
 /* Unmap everything. */
 void co__frames_destroy(struct co_loop *loop);

@@ -85,7 +85,8 @@ int co_lock_deinit(struct co_lock *lock)
 static bool take(struct lock *lock)
 {
 	/* Acquire: pairs with the release in co_lock_release. */
-	return AO_compare_and_swap_acquire(&lock->state, 0, HELD);
+	return AO_load(&lock->state) == 0
+			&& AO_compare_and_swap_acquire(&lock->state, 0, HELD);
 }
 
 /* HELD -> HELD|WAITED, or free -> HELD.  The guard is held.  Returns whether
@@ -97,7 +98,7 @@ static bool take_or_announce(struct lock *lock)
 
 		if (state & WAITED)
 			return false;
-		if (state == 0 && take(lock))
+		if (take(lock))
 			return true;
 		if (state == HELD && AO_compare_and_swap(&lock->state, HELD,
 				HELD | WAITED))
@@ -163,7 +164,7 @@ static int wait_for_turn(struct lock *lock, struct co_task *self)
 	return rc;
 }
 
-static int acquire_slowly(struct lock *lock, struct co_task *self)
+static co__noinline int acquire_slowly(struct lock *lock, struct co_task *self)
 {
 	int rc = co__wait_prepare(self);
 
@@ -181,10 +182,11 @@ static int acquire_slowly(struct lock *lock, struct co_task *self)
 int co_lock_acquire(struct co_lock *lock)
 {
 	struct co_task *self;
-	int rc = co__wait_enter(&self);
+	int rc;
 
 	if (lock == NULL)
 		return -EINVAL;
+	rc = co__wait_enter(&self);
 	if (rc < 0)
 		return rc;
 	if (co__likely(take(open_lock(lock))))
@@ -222,7 +224,7 @@ static struct co_task *hand_over(struct lock *lock)
 	return NULL;
 }
 
-static void release_slowly(struct lock *lock)
+static co__noinline void release_slowly(struct lock *lock)
 {
 	struct co_task *heir;
 
@@ -245,10 +247,10 @@ int co_lock_release(struct co_lock *lock)
 
 	if (lock == NULL)
 		return -EINVAL;
+	state = AO_load(&open_lock(lock)->state);
 	/* Release: pairs with take. */
-	state = AO_fetch_compare_and_swap_release(&open_lock(lock)->state,
-			HELD, 0);
-	if (co__likely(state == HELD))
+	if (co__likely(state == HELD) && AO_compare_and_swap_release(
+			&open_lock(lock)->state, HELD, 0))
 		return 0;
 	if (state == 0)
 		return -EPERM;

@@ -25,8 +25,7 @@
 #include "worker.h"
 
 struct request {
-	struct co__slot *const *slots;
-	int count;
+	struct co__slot *first, *second;	/* the same, if it is one */
 };
 
 void co__slot_raise(struct co__slot *slot, const void *object)
@@ -56,7 +55,7 @@ bool co__slot_raise_unless(struct co__slot *slot, const void *object,
 	}
 	if (was == CO__SLOT_EMPTY)
 		return false;
-	co__atomic_fence();		/* R2: pairs with S3 */
+	co__atomic_fence_after_rmw();	/* R2: pairs with S3 */
 	if (co__wait_claim_on((struct co_task *)was, object))	/* R3 */
 		co__ready((struct co_task *)was);
 
@@ -64,16 +63,11 @@ bool co__slot_raise_unless(struct co__slot *slot, const void *object,
 }
 
 /* empty -> task (the hook of SELF).  False: some slot is ready. */
-static bool publish(struct co_task *self, struct co__slot *const *slots,
-		int count)
+static inline bool publish(struct co_task *self, struct co__slot *slot)
 {
-	for (int i = 0; i < count; i++)
-		/* S1, release: pairs with R1, which reads the task. */
-		if (!AO_compare_and_swap_release(&slots[i]->word,
-				CO__SLOT_EMPTY, (AO_t)self))
-			return false;
-
-	return true;
+	/* S1, release: pairs with R1, which reads the task. */
+	return AO_compare_and_swap_release(&slot->word, CO__SLOT_EMPTY,
+			(AO_t)self);
 }
 
 static void wait_in_slots(struct co__worker *worker, struct co_task *self,
@@ -81,18 +75,17 @@ static void wait_in_slots(struct co__worker *worker, struct co_task *self,
 {
 	/* Copied: once armed, the task may return, and its stack is gone. */
 	const struct request *request = arg;
-	int count = request->count;
-	struct co__slot *first = request->slots[0];
-	struct co__slot *second = request->slots[count - 1];
+	struct co__slot *first = request->first, *second = request->second;
 	AO_t ticket = co__wait_ticket(self);
 
-	if (!publish(self, request->slots, count)) {
+	if (!publish(self, first)
+			|| (second != first && !publish(self, second))) {
 		co__ready(self);
 		return;
 	}
 	if (!co__wait_arm_or_ready(worker, self))	/* S2 */
 		return;
-	co__atomic_fence();		/* S3: pairs with R2 */
+	co__atomic_fence_after_rmw();	/* S3: pairs with R2 */
 	if ((AO_load(&first->word) != (AO_t)self		/* S4 */
 			|| AO_load(&second->word) != (AO_t)self)
 			&& co__wait_claim(self, ticket, 0))
@@ -102,14 +95,15 @@ static void wait_in_slots(struct co__worker *worker, struct co_task *self,
 int co__slot_wait(struct co_task *self, int kind, const void *object,
 		struct co__slot *const *slots, int count)
 {
-	struct request request = { slots, count };
+	struct request request = { slots[0], slots[count - 1] };
 	int rc = co__park(self, (enum co__wait_kind)kind, object,
 			wait_in_slots, &request);
 
 	/* task -> empty.  Where it fails, the slot is ready, and stays so. */
 	for (int i = 0; i < count; i++)
-		AO_compare_and_swap(&slots[i]->word, (AO_t)self,
-				CO__SLOT_EMPTY);
+		if (AO_load(&slots[i]->word) == (AO_t)self)
+			AO_compare_and_swap(&slots[i]->word, (AO_t)self,
+					CO__SLOT_EMPTY);
 
 	return rc;
 }

@@ -35,7 +35,7 @@ static void arm_and_release(struct co__worker *worker, struct co_task *self,
 		void *arg)
 {
 	struct co__strand *strand = arg;
-	int rc = co__wait_arm(worker, self, 0);
+	int rc = co__wait_arm_plain(worker, self);
 
 	co__strand_release(strand);
 	if (co__unlikely(rc < 0)) {

@@ -13,12 +13,15 @@
  *
  *               empty    -> detached   co_detach
  *               empty    -> ready      the end, by the hook, on another stack
- *               a task   -> ready      the same; the joiner runs next
+ *               a task   -> released   the same, if the joiner was claimed
+ *                                      before: it runs next, and owns the frame
+ *               a task   -> ready      the same, if it was not
  *               ready    -> released   who joins, or co_detach
  *               detached -> released   the end
  *
- * Ownership   Who makes the slot `released' gives the frame back.  The ending
- *             task's hook touches nothing of it after it raised the slot.
+ * Ownership   Who makes the slot `released', or for whom it was made so, gives
+ *             the frame back.  The ending task's hook touches nothing of it
+ *             after that, or after it raised the slot.
  */
 
 #include <coloop/task.h>
@@ -32,13 +35,16 @@
 #define DETACHED CO__TASK_DETACHED
 #define RELEASED CO__TASK_RELEASED
 
+/* The outcome of who waited for the end of a task that found it waiting; join's
+ * states are 0 and 1. */
+#define INHERITED 2
+
 /* --- The end ------------------------------------------------------------- */
 
-/* Give back the frame of TASK, which has ended.  Not inlined: the compiler may
- * keep the address of a thread-local variable across a switch. */
-static __attribute__((noinline)) void release(struct co_task *task)
+/* Give back the frame of TASK, which has ended.  WORKER is that of this thread,
+ * or NULL. */
+static inline void release(struct co__worker *worker, struct co_task *task)
 {
-	struct co__worker *worker = co__worker_here;
 	struct co_loop *loop = task->loop;
 	bool ours = worker != NULL && worker->loop == loop;
 
@@ -46,25 +52,23 @@ static __attribute__((noinline)) void release(struct co_task *task)
 	co__frame_put(loop, ours ? &worker->frames : NULL, task);
 }
 
-/* The hook of a task that has left its stack for good.  JOINER is the task that
- * waits for it, claimed, or NULL. */
-static void finish(struct co__worker *worker, struct co_task *self,
+void co__task_finish(struct co__worker *worker, struct co_task *self,
 		void *joiner)
 {
 	co__checked_end(&self->checked);
 	AO_store(&self->in_use, 0);
 	AO_store(&worker->ended, AO_load(&worker->ended) + 1);
 	if (joiner != NULL) {
-		/* Nobody else changes the slot of a claimed waiter.  Release:
-		 * pairs with join_state. */
-		AO_store_release(&self->joined.word, CO__SLOT_READY);
+		/* Nobody else changes the slot of a claimed waiter, who knows
+		 * by its outcome that the task is its own to release. */
+		AO_store(&self->joined.word, RELEASED);
 		/* From here on SELF may be another task. */
 		if (!co__worker_has_taken(worker, joiner))
 			co__ready(joiner);
 		return;
 	}
 	if (co__slot_raise_unless(&self->joined, self, DETACHED))
-		release(self);
+		release(worker, self);
 	/* From here on SELF may be another task. */
 }
 
@@ -73,21 +77,22 @@ static struct co_task *claim_joiner(struct co_task *self)
 {
 	AO_t joined = AO_load_acquire(&self->joined.word);
 
-	if (joined == CO__SLOT_EMPTY || joined == DETACHED
-			|| !co__wait_claim_on((struct co_task *)joined, self))
-		return NULL;
+	struct co_task *joiner = (struct co_task *)joined;
 
-	return (struct co_task *)joined;
+	if (joined == CO__SLOT_EMPTY || joined == DETACHED
+			|| !co__wait_claim_on(joiner, self))
+		return NULL;
+	joiner->outcome = INHERITED;
+
+	return joiner;
 }
 
-void co__task_run(struct co_task *self)
+struct co_task *co__task_run(struct co_task *self)
 {
-	struct co_task *joiner;
-
 	self->result = self->fn(self->arg);
 	co__timer_cancel(self);
-	joiner = claim_joiner(self);
-	co__worker_leave(self, finish, joiner);
+
+	return claim_joiner(self);
 }
 
 /* --- The beginning ------------------------------------------------------- */
@@ -135,17 +140,16 @@ static struct co__worker *choose_home(struct co_loop *loop,
 }
 
 /* All that a new task is, but for its function and its name. */
-static void init_task(struct co_task *task, struct co_loop *loop)
+static void init_task(struct co_task *task)
 {
 	task->context.saved = NULL;
 	task->worker = NULL;
 	task->deadline = CO_NEVER;
 	task->timer_when = CO_NEVER;
 	task->scope = NULL;
-	task->home = NULL;
+	task->pinned = 0;
 	task->masked = 0;
 	task->tick.run = NULL;
-	task->loop = loop;
 	task->result = 0;
 	task->name[0] = '\0';
 	/* A new epoch, and no news from the last task: its handle may still be
@@ -165,15 +169,20 @@ static void count_spawn(struct co_loop *loop, struct co__worker *worker)
 		AO_fetch_and_add1(&loop->spawned_outside);
 }
 
-static int spawn(struct co_loop *loop, const struct co_task_attr *attr,
+static inline int spawn(struct co_loop *loop, const struct co_task_attr *attr,
 		co_task_fn *fn, void *arg, struct co_task **ret_task)
 {
 	struct co__worker *worker = co__worker_here;
-	unsigned size_class = stack_class(loop, attr);
+	unsigned size_class;
 	struct co_task *task;
 	int rc;
 
-	if (size_class == 0)
+	if (loop == NULL && worker != NULL)
+		loop = worker->loop;
+	else if (!co__loop_is_valid(loop))
+		return -EINVAL;
+	size_class = stack_class(loop, attr);
+	if (fn == NULL || size_class == 0)
 		return -EINVAL;
 	if (worker != NULL && worker->loop != loop)
 		worker = NULL;
@@ -181,20 +190,25 @@ static int spawn(struct co_loop *loop, const struct co_task_attr *attr,
 			size_class, &task);
 	if (co__unlikely(rc < 0))
 		return rc;
-	init_task(task, loop);
+	init_task(task);
 	task->fn = fn;
 	task->arg = arg;
 	AO_store(&task->joined.word, ret_task != NULL ? CO__SLOT_EMPTY
 			: DETACHED);
 	if (attr != NULL) {
 		set_name(task, attr->name);
-		if (attr->pinned)
+		if (attr->pinned) {
+			task->pinned = 1;
 			task->home = choose_home(loop, worker);
+		}
 	}
 	if (ret_task != NULL)
 		*ret_task = task;
 	count_spawn(loop, worker);
-	co__ready_new(task);
+	if (co__likely(worker != NULL && !task->pinned))
+		co__worker_add(worker, task);
+	else
+		co__ready_foreign(task);
 
 	return 0;
 }
@@ -202,14 +216,13 @@ static int spawn(struct co_loop *loop, const struct co_task_attr *attr,
 int co_spawn(struct co_loop *loop, co_task_fn *fn, void *arg,
 		struct co_task **ret_task)
 {
-	return co_spawn_with(loop, NULL, fn, arg, ret_task);
+	return spawn(loop, NULL, fn, arg, ret_task);
 }
 
 int co_spawn_with(struct co_loop *loop, const struct co_task_attr *attr,
 		co_task_fn *fn, void *arg, struct co_task **ret_task)
 {
-	loop = co__loop_or_current(loop);
-	if (loop == NULL || fn == NULL || !is_valid_attr(attr))
+	if (!is_valid_attr(attr))
 		return -EINVAL;
 
 	return spawn(loop, attr, fn, arg, ret_task);
@@ -217,26 +230,39 @@ int co_spawn_with(struct co_loop *loop, const struct co_task_attr *attr,
 
 /* --- Joining ------------------------------------------------------------- */
 
-/* Take the result of TASK, which has ended. */
-static int take_result(struct co_task *task, int *ret_result)
+/* Take the result of TASK, which has ended and belongs to the caller, SELF, or
+ * a thread that isn't in a task if that is NULL. */
+static inline int inherit(struct co_task *self, struct co_task *task,
+		int *ret_result)
 {
 	int result = task->result;
 
-	/* Two who join at once, which they must not, are told apart. */
-	if (!AO_compare_and_swap(&task->joined.word, CO__SLOT_READY, RELEASED))
-		return -EINVAL;
-	release(task);
+	/* Not the thread-local variable: after a switch the compiler may take
+	 * it from the thread that SELF was in before. */
+	release(self != NULL ? self->worker : NULL, task);
 	if (ret_result != NULL)
 		*ret_result = result;
 
 	return 0;
 }
 
+/* Take the result of TASK, which has ended. */
+static int take_result(struct co_task *self, struct co_task *task,
+		int *ret_result)
+{
+	/* Two who join at once, which they must not, are told apart. */
+	if (!AO_compare_and_swap(&task->joined.word, CO__SLOT_READY, RELEASED))
+		return -EINVAL;
+
+	return inherit(self, task, ret_result);
+}
+
 /* 0 if TASK may be joined by the caller and has not ended, 1 if it has ended,
  * or why it can't be joined. */
 static int join_state(struct co_task *task)
 {
-	/* Acquire: the result; pairs with finish and co__slot_raise. */
+	/* Acquire: the result; pairs with co__task_finish and
+	 * co__slot_raise. */
 	AO_t joined = AO_load_acquire(&task->joined.word);
 
 	if (joined == CO__SLOT_EMPTY)
@@ -249,27 +275,29 @@ static int join_state(struct co_task *task)
 	return -EBUSY;
 }
 
+/* 1 if TASK has ended, INHERITED if it is also the caller's, or why not. */
 static int wait_for_end(struct co_task *self, struct co_task *task)
 {
 	struct co__slot *slot = &task->joined;
 	int rc;
 
-	while ((rc = join_state(task)) == 0) {
+	do {
 		rc = co__wait_prepare(self);
 		if (rc < 0)
 			break;
 		co__worker_prefer_newest(self);
 		rc = co__slot_wait(self, CO__IN_JOIN, task, &slot, 1);
-		if (rc < 0)
+		if (rc != 0)
 			break;
-	}
+		rc = join_state(task);
+	} while (rc == 0);
 
 	return rc;
 }
 
 int co_join(struct co_task *task, int *ret_result)
 {
-	struct co_task *self = co_self();
+	struct co_task *self = co__worker_self();
 	int rc;
 
 	if (task == NULL)
@@ -279,18 +307,21 @@ int co_join(struct co_task *task, int *ret_result)
 	rc = join_state(task);
 	if (rc < 0)
 		return rc;
-	if (rc == 0 || self != NULL) {
-		int entered = co__wait_enter(&self);
+	if (self == NULL)
+		return rc == 1 ? take_result(NULL, task, ret_result) : -EPERM;
+	if (co__unlikely(!co__wait_is_plain(self))) {
+		int news = co__wait_check(self);
 
-		if (entered < 0)
-			return entered;
+		if (news < 0)
+			return news;
 	}
 	if (rc == 0)
 		rc = wait_for_end(self, task);
 	if (rc < 0)
 		return rc;
 
-	return take_result(task, ret_result);
+	return rc == INHERITED ? inherit(self, task, ret_result)
+			: take_result(self, task, ret_result);
 }
 
 int co_detach(struct co_task *task)
@@ -299,14 +330,14 @@ int co_detach(struct co_task *task)
 
 	if (task == NULL)
 		return -EINVAL;
-	/* Release: the caller is done with it; pairs with finish. */
+	/* Release: the caller is done with it; pairs with co__task_finish. */
 	while (!AO_compare_and_swap_release(&task->joined.word, CO__SLOT_EMPTY,
 			DETACHED)) {
 		rc = join_state(task);
 		if (rc < 0)
 			return rc;
 		if (rc == 1)
-			return take_result(task, NULL);
+			return take_result(co__worker_self(), task, NULL);
 	}
 
 	return 0;

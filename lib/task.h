@@ -43,6 +43,8 @@ enum co__wait_kind {
 	CO__IN_WAIT_FD
 };
 
+/* In the order of how often it is used: a switch needs the first 64 bytes, a wait
+ * the next, the beginning and the end of a task most of the third. */
 struct co_task {
 	struct co__context context;	/* task */
 	struct co__worker *worker;	/* task: who runs it, or ran it last */
@@ -51,27 +53,29 @@ struct co_task {
 	int outcome;			/* whoever claimed the wait, then task */
 	unsigned char masked;		/* task: cancellation is hidden */
 	unsigned char size_class;	/* constant: log2 of the stack size */
-	struct co_tick tick;		/* its link in one queue; run is NULL */
+	unsigned char pinned;		/* constant while in use: has a home */
 
-	struct co_loop *loop;		/* constant while in use */
-	co_task_fn *fn;			/* constant while in use */
-	void *arg;			/* constant while in use */
-	int result;			/* task, then who joins */
-	struct co__worker *home;	/* constant: not NULL if pinned */
-	struct co__slot joined;		/* atomic: see task.c */
-	struct co__slot gate;		/* atomic: for waits of the task on what
-					 * has no lasting memory */
-	struct co_deadline *scope;	/* task: the innermost deadline scope */
-	co_time timer_when;		/* task: see timer.h */
-	AO_t wait_deadline[2];		/* atomic: deadline, while armed */
-	struct co__timer timer;
-
-	AO_t in_use;			/* relaxed: 1 until it has ended */
+	struct co_loop *loop;		/* constant */
 	AO_t kind;			/* relaxed: enum co__wait_kind */
 	AO_t object;			/* relaxed: what it waits for */
-	struct co__checked checked;	/* the switcher */
-	unsigned stack_id;		/* constant: for checkers */
+	AO_t wait_deadline[2];		/* atomic: deadline, while armed */
+	struct co__slot joined;		/* atomic: see task.c */
+	co_task_fn *fn;			/* constant while in use */
+	void *arg;			/* constant while in use */
+
 	void *stack_bottom;		/* constant: lowest usable byte */
+	struct co_tick tick;		/* its link in one queue; run is NULL */
+	AO_t in_use;			/* relaxed: 1 until it has ended */
+	co_time timer_when;		/* task: see timer.h */
+	struct co_deadline *scope;	/* task: the innermost deadline scope */
+	int result;			/* task, then who joins */
+	unsigned stack_id;		/* constant: for checkers */
+
+	struct co__timer timer;
+	struct co__slot gate;		/* atomic: for waits of the task on what
+					 * has no lasting memory */
+	struct co__worker *home;	/* constant while in use: if pinned */
+	struct co__checked checked;	/* the switcher */
 	char name[CO_TASK_NAME_MAX + 1];/* task */
 };
 
@@ -79,8 +83,14 @@ struct co_task {
 #define CO__TASK_DETACHED ((AO_t)2)
 #define CO__TASK_RELEASED ((AO_t)3)
 
-/* Run the function of SELF, the calling task, and end it. */
-void co__task_run(struct co_task *self) __attribute__((noreturn));
+/* Run the function of SELF, the calling task.  Returns the task that waits for
+ * its end, claimed, or NULL. */
+struct co_task *co__task_run(struct co_task *self);
+
+/* The hook of a task that has left its stack for good.  JOINER is what
+ * co__task_run returned.  From here on SELF may be another task. */
+void co__task_finish(struct co__worker *worker, struct co_task *self,
+		void *joiner);
 
 static inline struct co_task *co__task_of_tick(struct co_tick *tick)
 {

@@ -246,8 +246,7 @@ bool co__wheel_is_waited_for(struct co__wheel *wheel)
 	return found;
 }
 
-/* Take the timer of TASK out of whatever wheel it is in. */
-static void unset(struct co_task *task)
+void co__timer_unset(struct co_task *task)
 {
 	struct co__timer *timer = &task->timer;
 	/* Acquire: pairs with go_off, which may be the last to touch it. */
@@ -279,7 +278,7 @@ void co__timer_set(struct co_task *task, struct co__wheel *wheel, co_time when)
 {
 	struct co__timer *timer = &task->timer;
 
-	unset(task);
+	co__timer_unset(task);
 	clear_expired(task);
 	task->timer_when = when;
 	if (when == CO_NEVER)
@@ -290,10 +289,4 @@ void co__timer_set(struct co_task *task, struct co__wheel *wheel, co_time when)
 	AO_store(&wheel->count, AO_load(&wheel->count) + 1);
 	AO_store(&timer->wheel, (AO_t)wheel);
 	co__spin_release(&wheel->lock);
-}
-
-void co__timer_cancel(struct co_task *task)
-{
-	if (co__unlikely(AO_load(&task->timer.wheel) != 0))
-		unset(task);
 }

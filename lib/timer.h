@@ -57,6 +57,12 @@ bool co__wheel_is_waited_for(struct co__wheel *wheel);
 void co__timer_set(struct co_task *task, struct co__wheel *wheel, co_time when);
 
 /* Take the timer of TASK out of its wheel, if it is in one.  The task. */
-void co__timer_cancel(struct co_task *task);
+void co__timer_unset(struct co_task *task);
+
+static inline void co__timer_cancel(struct co_task *task)
+{
+	if (co__unlikely(AO_load(&task->timer.wheel) != 0))
+		co__timer_unset(task);
+}
 
 #endif

@@ -36,30 +36,23 @@ int co__wait_timed_out(struct co_task *self)
 	return -ETIMEDOUT;
 }
 
-int co__wait_enter(struct co_task **ret_self)
+int co__wait_check(struct co_task *self)
 {
-	struct co__worker *worker = co__worker_here;
-	struct co_task *self = worker != NULL ? worker->current : NULL;
-
-	if (co__unlikely(self == NULL))
-		return -EPERM;
-	if (co__unlikely(is_cancelled(self)))
+	if (is_cancelled(self))
 		return -ECANCELED;
-	if (co__unlikely(self->deadline != CO_NEVER)
-			&& co__clock_coarse() >= self->deadline)
+	if (self->deadline != CO_NEVER && co__clock_coarse() >= self->deadline)
 		return co__wait_timed_out(self);
-	*ret_self = self;
 
 	return 0;
 }
 
-int co__wait_prepare(struct co_task *self)
+int co__wait_prepare_slowly(struct co_task *self)
 {
 	co_time deadline = self->deadline;
 
-	if (co__unlikely(is_cancelled(self)))
+	if (is_cancelled(self))
 		return -ECANCELED;
-	if (co__likely(deadline == CO_NEVER))
+	if (deadline == CO_NEVER)
 		return 0;
 	if (co_now() >= deadline)
 		return co__wait_timed_out(self);
@@ -69,19 +62,6 @@ int co__wait_prepare(struct co_task *self)
 	co__atomic_store_wide(self->wait_deadline, deadline);
 
 	return 0;
-}
-
-int co__park(struct co_task *self, enum co__wait_kind kind, const void *object,
-		co__park_fn *hook, void *arg)
-{
-	AO_store(&self->kind, (AO_t)kind);
-	AO_store(&self->object, (AO_t)object);
-	self->outcome = 0;
-	co__worker_park(self, hook, arg);
-	if (co__unlikely(self->outcome == -ETIMEDOUT))
-		return co__wait_timed_out(self);
-
-	return self->outcome;
 }
 
 /* Something unwelcome is in the word of SELF, which WORKER is arming: the
@@ -122,7 +102,7 @@ int co__wait_arm(struct co__worker *worker, struct co_task *self, AO_t flags)
 
 bool co__wait_arm_or_ready(struct co__worker *worker, struct co_task *self)
 {
-	int rc = co__wait_arm(worker, self, 0);
+	int rc = co__wait_arm_plain(worker, self);
 
 	if (co__likely(rc == 0))
 		return true;
@@ -137,23 +117,6 @@ bool co__wait_is_claimable(struct co_task *task, AO_t ticket)
 	AO_t word = AO_load(&task->wait);
 
 	return (word & CO__WAIT_ARMED) && co__wait_epoch(word) == ticket;
-}
-
-bool co__wait_claim(struct co_task *task, AO_t ticket, int outcome)
-{
-	for (;;) {
-		AO_t word = AO_load(&task->wait);
-
-		if (!(word & CO__WAIT_ARMED) || co__wait_epoch(word) != ticket)
-			return false;
-		/* Acquire: pairs with the release of co__wait_arm. */
-		if (AO_compare_and_swap_full(&task->wait, word,
-				co__wait_claimed(word)))
-			break;
-	}
-	task->outcome = outcome;
-
-	return true;
 }
 
 bool co__wait_claim_on(struct co_task *task, const void *object)

@@ -64,13 +64,30 @@ static inline AO_t co__wait_claimed(AO_t word)
 typedef void co__park_fn(struct co__worker *worker, struct co_task *self,
 		void *arg);
 
-/* The first thing that each blocking call does: *RET_SELF is the calling task.
- * 0, -EPERM (no task), -ECANCELED, -ETIMEDOUT. */
-int co__wait_enter(struct co_task **ret_self);
+/* The first thing that each blocking call does is co__wait_enter() of worker.h.
+ * This is what it does if SELF has news or a deadline: 0, -ECANCELED,
+ * -ETIMEDOUT. */
+int co__wait_check(struct co_task *self);
 
-/* Before SELF parks: -ECANCELED or -ETIMEDOUT if that is already so; else 0,
- * and the timer is set for its deadline. */
-int co__wait_prepare(struct co_task *self);
+/* Before SELF, which has news or a deadline, parks: -ECANCELED or -ETIMEDOUT if
+ * that is already so; else 0, and the timer is set for its deadline. */
+int co__wait_prepare_slowly(struct co_task *self);
+
+/* Whether SELF has neither been cancelled nor got a deadline: most waits. */
+static inline bool co__wait_is_plain(const struct co_task *self)
+{
+	return !(AO_load(&self->wait) & CO__WAIT_CANCEL)
+			&& self->deadline == CO_NEVER;
+}
+
+/* The same as co__wait_prepare_slowly for any task. */
+static inline int co__wait_prepare(struct co_task *self)
+{
+	if (co__likely(co__wait_is_plain(self)))
+		return 0;
+
+	return co__wait_prepare_slowly(self);
+}
 
 /* The ticket of the wait that SELF is about to begin. */
 static inline AO_t co__wait_ticket(const struct co_task *self)
@@ -88,13 +105,47 @@ int co__park(struct co_task *self, enum co__wait_kind kind, const void *object,
  * isn't armed, and still the hook's. */
 int co__wait_arm(struct co__worker *worker, struct co_task *self, AO_t flags);
 
+/* The same without flags. */
+static inline int co__wait_arm_plain(struct co__worker *worker,
+		struct co_task *self)
+{
+	AO_t word = AO_load(&self->wait);
+
+	if (co__likely(!(word & (CO__WAIT_EXPIRED | CO__WAIT_CANCEL))
+			&& self->deadline == CO_NEVER && !self->masked)) {
+		co__atomic_store_wide(self->wait_deadline, CO_NEVER);
+		/* Release: as in co__wait_arm. */
+		if (AO_compare_and_swap_release(&self->wait, word,
+				word | CO__WAIT_ARMED))
+			return 0;
+	}
+
+	return co__wait_arm(worker, self, 0);
+}
+
 /* Arm SELF, or make it runnable with the reason why it isn't.  Returns whether
  * it was armed. */
 bool co__wait_arm_or_ready(struct co__worker *worker, struct co_task *self);
 
 /* armed -> running (any thread), if TASK is still in the wait of TICKET.  True
  * for one caller only, who then owns the task and makes it ready. */
-bool co__wait_claim(struct co_task *task, AO_t ticket, int outcome);
+static inline bool co__wait_claim(struct co_task *task, AO_t ticket,
+		int outcome)
+{
+	for (;;) {
+		AO_t word = AO_load(&task->wait);
+
+		if (!(word & CO__WAIT_ARMED) || co__wait_epoch(word) != ticket)
+			return false;
+		/* Acquire: pairs with the release of co__wait_arm. */
+		if (AO_compare_and_swap_full(&task->wait, word,
+				co__wait_claimed(word)))
+			break;
+	}
+	task->outcome = outcome;
+
+	return true;
+}
 
 /* Whether a claim of TICKET could succeed at this moment. */
 bool co__wait_is_claimable(struct co_task *task, AO_t ticket);

@@ -25,18 +25,61 @@ unsigned co__worker_random(struct co__worker *worker)
 	return worker->random = x;
 }
 
+/* --- The queue of a worker ----------------------------------------------- */
+
+/* Move half of the full queue to the inject queue, and TASK after it. */
+static void overflow(struct co__worker *worker, struct co_task *task)
+{
+	struct co_task *moved[STEAL_BATCH];
+	unsigned n = co__runq_steal(&worker->queue, moved, STEAL_BATCH);
+
+	for (unsigned i = 0; i < n; i++)
+		co__inject_put(&worker->loop->inject, &moved[i]->tick);
+	co__inject_put(&worker->loop->inject, &task->tick);
+}
+
+static inline void push(struct co__worker *worker, struct co_task *task)
+{
+	if (co__unlikely(!co__runq_push(&worker->queue, task)))
+		overflow(worker, task);
+}
+
+/* There is work that WORKER does not run next. */
+static inline void tell_idle(struct co__worker *worker)
+{
+	if (worker->loop->threads > 1)
+		co__idle_notify(worker->loop);
+}
+
 /* --- Switching ----------------------------------------------------------- */
+
+static void push_pinned(struct co_task *task);
+
+/* The task that was left only lets others run. */
+static inline void requeue(struct co__worker *worker, struct co_task *task)
+{
+	if (co__unlikely(task->pinned)) {
+		push_pinned(task);
+		return;
+	}
+	push(worker, task);
+	if (AO_load(&worker->next) != 0)
+		tell_idle(worker);
+}
 
 /* The first thing after a switch: do to the task that was left what it asked
  * for. */
 static inline void landed(struct co__worker *worker)
 {
-	co__park_fn *hook = worker->hook;
+	struct co_task *left = worker->hook_task;
 
-	if (co__likely(hook != NULL)) {
-		worker->hook = NULL;
-		hook(worker, worker->hook_task, worker->hook_arg);
-	}
+	if (co__unlikely(left == NULL))
+		return;
+	worker->hook_task = NULL;
+	if (worker->hook == NULL)
+		requeue(worker, left);
+	else
+		worker->hook(worker, left, worker->hook_arg);
 }
 
 static inline void set_hook(struct co__worker *worker, co__park_fn *hook,
@@ -47,16 +90,7 @@ static inline void set_hook(struct co__worker *worker, co__park_fn *hook,
 	worker->hook_arg = arg;
 }
 
-/* The entry of each task, on its own stack. */
-static void task_main(void *arg)
-{
-	struct co_task *self = arg;
-
-	co__checked_enter(&self->checked, &self->worker->checked);
-	landed(self->worker);
-	co__task_run(self);
-}
-
+static void task_main(void *arg);
 /* Make NEXT the task that WORKER runs. */
 static inline void set_current(struct co__worker *worker, struct co_task *next)
 {
@@ -75,7 +109,7 @@ static inline void set_current(struct co__worker *worker, struct co_task *next)
 	AO_store(&worker->switches, AO_load(&worker->switches) + 1);
 }
 
-static void switch_to_task(struct co__worker *worker, struct co_task *self,
+static inline void switch_to_task(struct co__worker *worker, struct co_task *self,
 		struct co_task *next)
 {
 	set_current(worker, next);
@@ -95,23 +129,6 @@ static void switch_to_scheduler(struct co__worker *worker, struct co_task *self)
 	landed(self->worker);
 }
 
-/* Move half of the full queue to the inject queue, and TASK after it. */
-static void overflow(struct co__worker *worker, struct co_task *task)
-{
-	struct co_task *moved[STEAL_BATCH];
-	unsigned n = co__runq_steal(&worker->queue, moved, STEAL_BATCH);
-
-	for (unsigned i = 0; i < n; i++)
-		co__inject_put(&worker->loop->inject, &moved[i]->tick);
-	co__inject_put(&worker->loop->inject, &task->tick);
-}
-
-static inline void push(struct co__worker *worker, struct co_task *task)
-{
-	if (co__unlikely(!co__runq_push(&worker->queue, task)))
-		overflow(worker, task);
-}
-
 /* The task in the run-next slot, or NULL. */
 static inline struct co_task *take_next(struct co__worker *worker)
 {
@@ -129,11 +146,12 @@ static inline bool is_foreign(const struct co__worker *worker,
 		const struct co_task *task)
 {
 	return worker == NULL || worker->loop != task->loop
-			|| task->home != NULL;
+			|| task->pinned;
 }
 
 /* The next task nearby, or NULL if there is none. */
-static inline struct co_task *pick_local(struct co__worker *worker)
+static inline __attribute__((always_inline)) struct co_task *pick_local(
+		struct co__worker *worker)
 {
 	struct co_task *task = worker->preferred;
 
@@ -141,23 +159,20 @@ static inline struct co_task *pick_local(struct co__worker *worker)
 		worker->preferred = NULL;
 		return task;
 	}
-	if (co__unlikely(worker->turn_is_over)) {
+	if (co__unlikely(worker->turn_is_over))
 		worker->turn_is_over = false;
-		task = co__runq_pop(&worker->queue);
-		if (task != NULL)
-			return task;
-	}
-	if (worker->next_streak < CO__NEXT_STREAK) {
+	else if (AO_load(&worker->next) != 0
+			&& worker->next_streak < CO__NEXT_STREAK) {
 		task = take_next(worker);
-		if (task != NULL) {
+		if (co__likely(task != NULL)) {
 			worker->next_streak++;
 			return task;
 		}
 	}
 	worker->next_streak = 0;
-	task = co__runq_pop(&worker->queue);
+	task = co__runq_take(&worker->queue, true);
 
-	return task != NULL ? task : take_next(worker);
+	return co__likely(task != NULL) ? task : take_next(worker);
 }
 
 /* Whether what is preferred would run at the very next switch.  Nobody else can
@@ -180,17 +195,25 @@ static inline bool time_to_look_around(const struct co__worker *worker)
 	return AO_load(&worker->switches) % CO__LOOK_AROUND == 0;
 }
 
-void co__worker_park(struct co_task *self, co__park_fn *hook, void *arg)
+int co__park(struct co_task *self, enum co__wait_kind kind, const void *object,
+		co__park_fn *hook, void *arg)
 {
 	struct co__worker *worker = self->worker;
 	struct co_task *next = time_to_look_around(worker) ? NULL
 			: pick_local(worker);
 
+	AO_store(&self->kind, (AO_t)kind);
+	AO_store(&self->object, (AO_t)object);
+	self->outcome = 0;
 	set_hook(worker, hook, self, arg);
 	if (co__likely(next != NULL))
 		switch_to_task(worker, self, next);
 	else
 		switch_to_scheduler(worker, self);
+	if (co__unlikely(self->outcome == -ETIMEDOUT))
+		return co__wait_timed_out(self);
+
+	return self->outcome;
 }
 
 void co__worker_park_on_scheduler(struct co_task *self, co__park_fn *hook,
@@ -200,8 +223,9 @@ void co__worker_park_on_scheduler(struct co_task *self, co__park_fn *hook,
 	switch_to_scheduler(self->worker, self);
 }
 
-void co__worker_leave(struct co_task *self, co__park_fn *hook,
-		struct co_task *heir)
+/* Switch away from SELF for good; HEIR, a claimed task or NULL, runs next if it
+ * can run here. */
+static inline void leave(struct co_task *self, struct co_task *heir)
 {
 	struct co__worker *worker = self->worker;
 	struct co_task *next;
@@ -209,7 +233,7 @@ void co__worker_leave(struct co_task *self, co__park_fn *hook,
 	if (heir != NULL && may_prefer(worker) && !is_foreign(worker, heir))
 		worker->preferred = heir;
 	next = time_to_look_around(worker) ? NULL : pick_local(worker);
-	set_hook(worker, hook, self, heir);
+	set_hook(worker, co__task_finish, self, heir);
 	if (next != NULL) {
 		set_current(worker, next);
 		co__checked_leave(&self->checked, &next->checked, 1);
@@ -222,14 +246,19 @@ void co__worker_leave(struct co_task *self, co__park_fn *hook,
 	abort();
 }
 
-/* --- Making runnable ----------------------------------------------------- */
-
-/* There is work that WORKER does not run next. */
-static inline void tell_idle(struct co__worker *worker)
+/* The entry of each task, on its own stack.  Whatever it calls returns, and the
+ * last switch is a part of it, so that the processor's return stack is, for
+ * those who run next, as this task found it. */
+static void task_main(void *arg)
 {
-	if (worker->loop->threads > 1)
-		co__idle_notify(worker->loop);
+	struct co_task *self = arg;
+
+	co__checked_enter(&self->checked, &self->worker->checked);
+	landed(self->worker);
+	leave(self, co__task_run(self));
 }
+
+/* --- Making runnable ----------------------------------------------------- */
 
 static void push_pinned(struct co_task *task)
 {
@@ -244,11 +273,11 @@ static void push_pinned(struct co_task *task)
 	co__loop_leave(loop);
 }
 
-static void ready_foreign(struct co_task *task)
+void co__ready_foreign(struct co_task *task)
 {
 	struct co_loop *loop = task->loop;
 
-	if (task->home != NULL) {
+	if (task->pinned) {
 		push_pinned(task);
 		return;
 	}
@@ -272,7 +301,7 @@ void co__ready(struct co_task *task)
 	AO_t older;
 
 	if (co__unlikely(is_foreign(worker, task))) {
-		ready_foreign(task);
+		co__ready_foreign(task);
 		return;
 	}
 	if (worker->current == NULL) {
@@ -297,27 +326,9 @@ void co__ready(struct co_task *task)
 	tell_idle(worker);
 }
 
-void co__ready_new(struct co_task *task)
+void co__worker_add(struct co__worker *worker, struct co_task *task)
 {
-	struct co__worker *worker = co__worker_here;
-
-	if (co__unlikely(is_foreign(worker, task))) {
-		ready_foreign(task);
-		return;
-	}
 	queue_last(worker, task);
-}
-
-static void requeue(struct co__worker *worker, struct co_task *self, void *arg)
-{
-	(void)arg;
-	if (self->home != NULL) {
-		push_pinned(self);
-		return;
-	}
-	push(worker, self);
-	if (AO_load(&worker->next) != 0)
-		tell_idle(worker);
 }
 
 void co__worker_yield(struct co_task *self)
@@ -326,7 +337,7 @@ void co__worker_yield(struct co_task *self)
 	struct co_task *next;
 
 	if (co__unlikely(time_to_look_around(worker))) {
-		co__worker_park_on_scheduler(self, requeue, NULL);
+		co__worker_park_on_scheduler(self, NULL, NULL);
 		return;
 	}
 	next = pick_local(worker);
@@ -335,7 +346,7 @@ void co__worker_yield(struct co_task *self)
 		AO_store(&worker->switches, AO_load(&worker->switches) + 1);
 		return;
 	}
-	set_hook(worker, requeue, self, NULL);
+	set_hook(worker, NULL, self, NULL);
 	switch_to_task(worker, self, next);
 }
 

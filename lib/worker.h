@@ -19,6 +19,7 @@
  *             scheduler looks at timers, the inject queue and the poller.
  */
 
+#include <errno.h>
 #include <pthread.h>
 #include <semaphore.h>
 
@@ -41,8 +42,9 @@ struct co__worker {
 	/* The owner's: the thread that runs it. */
 	struct co_task *current;	/* the task that runs, or NULL */
 	struct co_task *preferred;	/* taken from the queue to run next */
-	co__park_fn *hook;		/* to be called after the switch */
-	struct co_task *hook_task;
+	co__park_fn *hook;		/* to be called after the switch; NULL: it
+					 * goes to the end of the queue */
+	struct co_task *hook_task;	/* who was left, until then, or NULL */
 	void *hook_arg;
 	AO_t switches;			/* relaxed: switches so far */
 	unsigned next_streak;		/* turns that the slot had in a row */
@@ -83,6 +85,29 @@ struct co__worker {
 extern _Thread_local struct co__worker *co__worker_here
 		__attribute__((tls_model("initial-exec"), visibility("hidden")));
 
+/* The task that calls this, or NULL. */
+static inline struct co_task *co__worker_self(void)
+{
+	struct co__worker *worker = co__worker_here;
+
+	return worker != NULL ? worker->current : NULL;
+}
+
+/* The first thing that each blocking call does: *RET_SELF is the calling task.
+ * 0, -EPERM (no task), -ECANCELED, -ETIMEDOUT. */
+static inline int co__wait_enter(struct co_task **ret_self)
+{
+	struct co_task *self = co__worker_self();
+
+	if (co__unlikely(self == NULL))
+		return -EPERM;
+	*ret_self = self;
+	if (co__likely(co__wait_is_plain(self)))
+		return 0;
+
+	return co__wait_check(self);
+}
+
 int co__worker_init(struct co__worker *worker, struct co_loop *loop,
 		unsigned index);
 void co__worker_deinit(struct co__worker *worker);
@@ -94,26 +119,21 @@ void co__worker_run(struct co__worker *worker);
  * must own it.  From here on it may run, or be gone. */
 void co__ready(struct co_task *task);
 
-/* The same for a task that has never run. */
-void co__ready_new(struct co_task *task);
+/* The same for one that isn't pinned, has never run, and belongs to the loop of
+ * WORKER, which is that of this thread. */
+void co__worker_add(struct co__worker *worker, struct co_task *task);
+
+/* The same for any that doesn't go to the queue of this thread. */
+void co__ready_foreign(struct co_task *task);
 
 /* SELF is about to park until a child has ended: what this worker queued last
  * runs next.  So children run before their older siblings, and a tree of tasks
  * keeps few more stacks than it is deep. */
 void co__worker_prefer_newest(struct co_task *self);
 
-/* Switch away from SELF for good; HOOK releases it, and HEIR, a claimed task or
- * NULL, runs next if it can run here; it is HOOK's argument. */
-void co__worker_leave(struct co_task *self, co__park_fn *hook,
-		struct co_task *heir) __attribute__((noreturn));
-
 /* Let other tasks of this worker run, if there are any; SELF goes to the end
  * of the queue. */
 void co__worker_yield(struct co_task *self);
-
-/* Switch away from SELF, and call HOOK(worker, SELF, ARG) on another stack.
- * Returns when SELF has been made ready, perhaps in another thread. */
-void co__worker_park(struct co_task *self, co__park_fn *hook, void *arg);
 
 /* Whether TASK is what WORKER runs now, or will run next for sure. */
 static inline bool co__worker_has_taken(const struct co__worker *worker,

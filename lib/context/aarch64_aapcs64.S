@@ -157,10 +157,9 @@ co__context_make:
 	add x9, x1, x2
 	sub x9, x9, #FRAME_SIZE
 	adr x10, .Lenter
-	mrs x11, fpcr
 
-	/* The control word is the maker's, as a thread's is its creator's.
-	 * No frame pointer: 0 ends the chain of those who follow it. */
+	/* A control word of 0 is what a program begins with.  No frame
+	 * pointer: 0 ends the chain of those who follow it. */
 	stp x3, x4, [x9, #0]
 	stp xzr, xzr, [x9, #16]
 	stp xzr, xzr, [x9, #32]
@@ -171,7 +170,7 @@ co__context_make:
 	stp xzr, xzr, [x9, #112]
 	stp xzr, xzr, [x9, #128]
 	stp xzr, xzr, [x9, #144]
-	stp x11, xzr, [x9, #FPCR]
+	stp xzr, xzr, [x9, #FPCR]
 	str x9, [x0]
 	ret
 	.cfi_endproc

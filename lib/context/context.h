@@ -5,9 +5,8 @@
 /*
  * context.h - what the machine-dependent switch promises
  *
- * A context is a suspended computation on a stack of its own: one word that
- * says where its registers were saved on that stack.  A switch saves the
- * registers that the ABI has a function preserve, and the floating-point
+ * A context is a suspended computation on a stack of its own.  A switch keeps
+ * the registers that the ABI has a function preserve, and the floating-point
  * control words; nothing of the signal mask (ucontext.c alone saves that too).
  *
  * One file per architecture and ABI, each with its own preprocessor guard, so
@@ -17,18 +16,31 @@
 
 #include <stddef.h>
 
+#if defined __x86_64__ && !defined __ILP32__ && !defined CO_CONTEXT_UCONTEXT
+
+#include "x86_64_sysv.h"
+
+#else
+
 struct co__context {
-	void *saved;
+	void *saved;		/* where the registers are; NULL: not made */
 };
+
+/* Have the memory fetched that a switch to CONTEXT needs. */
+static inline void co__context_prefetch(const struct co__context *context)
+{
+	__builtin_prefetch(context->saved);
+}
 
 /* Save the running computation in FROM and go on with TO.  Returns when some
  * switch goes on with FROM, perhaps in another thread. */
 void co__context_switch(struct co__context *from, const struct co__context *to);
 
 /* Make CONTEXT one that, at its first switch, calls ENTRY(ARG) on the stack of
- * SIZE bytes that begins at the address BASE and ends at a multiple of 16.
- * ENTRY must not return. */
+ * SIZE bytes that begins at the address BASE and ends at a multiple of 16, with
+ * the control words that a program begins with.  ENTRY must not return. */
 void co__context_make(struct co__context *context, void *base, size_t size,
 		void (*entry)(void *arg), void *arg);
 
+#endif
 #endif

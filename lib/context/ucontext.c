@@ -17,6 +17,7 @@
 		|| !((defined __x86_64__ || defined __aarch64__) \
 			&& !defined __ILP32__)
 
+#include <fenv.h>
 #include <stdint.h>
 #include <stdlib.h>
 #include <ucontext.h>
@@ -35,6 +36,7 @@ static void enter(unsigned int high, unsigned int low)
 	uintptr_t address = (uintptr_t)high << 16 << 16 | low;
 	const struct beginning *beginning = (const struct beginning *)address;
 
+	fesetenv(FE_DFL_ENV);
 	beginning->entry(beginning->arg);
 	abort();
 }
