@@ -334,6 +334,7 @@ int co_loop_destroy(struct co_loop *loop)
 	co__tcp_forget(loop);
 	co__fds_destroy(loop);
 	loop->os->destroy(loop->poller);
+	co__spill_destroy(loop);
 	co__frames_destroy(loop);
 	deinit_workers(loop);
 	loop->magic = 0;

@@ -14,6 +14,7 @@
 #include "inject.h"
 #include "monitor.h"
 #include "os/os.h"
+#include "spill.h"
 #include "worker.h"
 
 struct co_loop {
@@ -42,6 +43,8 @@ struct co_loop {
 	struct co__inject inject;
 	char before_idle[64];
 	struct co__idle idle;
+	char before_spill[64];
+	struct co__spill spill;
 	char before_frames[64];
 	struct co__frames frames;
 	struct co__fds fds;

@@ -34,13 +34,23 @@
 #include "task.h"
 
 #define CO__RUNQ_SIZE 1024u	/* a power of two */
+
+/* In an entry of the ring: the task has never run. */
+#define CO__RUNQ_NEW ((AO_t)1)
 #define CO__RUNQ_LAP ((AO_t)2 * CO__RUNQ_SIZE)
 
 struct co__runq {
 	AO_t head;			/* atomic: takers */
 	AO_t tail;			/* atomic: owner */
-	AO_t ring[CO__RUNQ_SIZE];	/* atomic: owner; struct co_task * */
+	AO_t ring[CO__RUNQ_SIZE];	/* atomic: owner; struct co_task *, perhaps
+					 * with CO__RUNQ_NEW: as it was pushed */
 };
+
+/* The task in ENTRY, or NULL. */
+static inline struct co_task *co__runq_task(struct co_task *entry)
+{
+	return (struct co_task *)((AO_t)entry & ~CO__RUNQ_NEW);
+}
 
 /* How many are there; exact for the owner if nobody steals. */
 static inline size_t co__runq_length(const struct co__runq *queue)
@@ -74,7 +84,7 @@ static inline void co__runq_prefetch(const struct co__runq *queue, AO_t head)
 	AO_t second = AO_load(&queue->ring[(head + 2) % CO__RUNQ_SIZE]);
 
 	__builtin_prefetch((const struct co_task *)second);
-	co__context_prefetch(&((const struct co_task *)first)->context);
+	co__context_prefetch(&co__runq_task((struct co_task *)first)->context);
 #else
 	(void)queue;
 	(void)head;
@@ -134,10 +144,17 @@ static inline struct co_task *co__runq_pop_newest(struct co__runq *queue)
 	return NULL;
 }
 
-/* Take up to half, at most MAX, oldest first, into TASKS.  Returns how many.
- * Any thread. */
-static inline unsigned co__runq_steal(struct co__runq *queue,
-		struct co_task **tasks, unsigned max)
+/* Whether the oldest has never run, as far as can be seen. */
+static inline bool co__runq_has_new(const struct co__runq *queue)
+{
+	return AO_load(&queue->ring[AO_load(&queue->head) % CO__RUNQ_SIZE])
+			& CO__RUNQ_NEW;
+}
+
+/* Take up to half, at most MAX, oldest first, into TASKS; if ONLY_NEW, only up
+ * to the first that has run.  Returns how many.  Any thread. */
+static inline unsigned co__runq_rob(struct co__runq *queue,
+		struct co_task **tasks, unsigned max, bool only_new)
 {
 	for (;;) {
 		AO_t head = AO_load_acquire(&queue->head);	/* T1 */
@@ -150,13 +167,28 @@ static inline unsigned co__runq_steal(struct co__runq *queue,
 		n -= n / 2;
 		if (n > max)
 			n = max;
-		for (AO_t i = 0; i < n; i++)			/* T3 */
-			tasks[i] = (struct co_task *)AO_load(
+		for (AO_t i = 0; i < n; i++) {			/* T3 */
+			AO_t entry = AO_load(
 				&queue->ring[(head + i) % CO__RUNQ_SIZE]);
+
+			if (only_new && !(entry & CO__RUNQ_NEW))
+				n = i;
+			else
+				tasks[i] = (struct co_task *)entry;
+		}
+		if (n == 0)
+			return 0;
 		/* T4: full, so that T3 stays before it. */
 		if (AO_compare_and_swap_full(&queue->head, head, head + n))
 			return (unsigned)n;
 	}
+}
+
+/* The same for whatever there is. */
+static inline unsigned co__runq_steal(struct co__runq *queue,
+		struct co_task **tasks, unsigned max)
+{
+	return co__runq_rob(queue, tasks, max, false);
 }
 
 #endif

@@ -9,16 +9,19 @@
 #include "wait.h"
 #include "worker.h"
 
-enum { SPINS = 100 };
+enum { SPINS_MIN = 128, SPINS_MAX = 512 };
 
 void co__strand_wait(struct co__strand *strand)
 {
 	struct co_task *self = co_self();
 
-	for (int i = 0; i < SPINS; i++) {
+	/* To look takes the cache line from who works with it, so look seldom,
+	 * and ever more so: meanwhile the other gets much done. */
+	for (int spins = SPINS_MIN; spins <= SPINS_MAX; spins *= 2) {
+		for (int i = 0; i < spins; i++)
+			co__atomic_pause();
 		if (AO_load(&strand->spin.word) == 0)
 			return;
-		co__atomic_pause();
 	}
 	if (self == NULL) {
 		co__spin_wait(&strand->spin);

@@ -27,27 +27,70 @@ unsigned co__worker_random(struct co__worker *worker)
 
 /* --- The queue of a worker ----------------------------------------------- */
 
-/* Move half of the full queue to the inject queue, and TASK after it. */
-static void overflow(struct co__worker *worker, struct co_task *task)
+/* Whether all of the queue of WORKER, of LENGTH, is for whoever has time. */
+static inline bool shares(const struct co__worker *worker, size_t length)
 {
-	struct co_task *moved[STEAL_BATCH];
-	unsigned n = co__runq_steal(&worker->queue, moved, STEAL_BATCH);
+	return length > CO__FEW || AO_load(&worker->fine) == 0
+			|| AO_load(&worker->stuck_at)
+			== AO_load(&worker->switches);
+}
 
-	for (unsigned i = 0; i < n; i++)
-		co__inject_put(&worker->loop->inject, &moved[i]->tick);
-	co__inject_put(&worker->loop->inject, &task->tick);
+/* Whether WORKER has something in its queue that another may take. */
+static bool has_to_share(const struct co__worker *worker)
+{
+	size_t length = co__runq_length(&worker->queue);
+
+	return length != 0 && (shares(worker, length)
+			|| co__runq_has_new(&worker->queue));
+}
+
+/* Move half of the full queue elsewhere, and append ENTRY. */
+static co__noinline void overflow(struct co__worker *worker,
+		struct co_task *entry)
+{
+	struct co_loop *loop = worker->loop;
+	struct co__batch *batch = co__spill_open(loop);
+	struct co_task *moved[STEAL_BATCH];
+	unsigned n;
+
+	if (batch != NULL) {
+		batch->count = co__runq_steal(&worker->queue, batch->tasks,
+				CO__SPILL_SIZE);
+		co__spill_put(loop, batch);
+	} else {
+		n = co__runq_steal(&worker->queue, moved, STEAL_BATCH);
+		for (unsigned i = 0; i < n; i++)
+			co__inject_put(&loop->inject,
+					&co__runq_task(moved[i])->tick);
+	}
+	co__runq_push(&worker->queue, entry);
+}
+
+static inline void push_entry(struct co__worker *worker, struct co_task *entry)
+{
+	if (co__unlikely(!co__runq_push(&worker->queue, entry)))
+		overflow(worker, entry);
 }
 
 static inline void push(struct co__worker *worker, struct co_task *task)
 {
-	if (co__unlikely(!co__runq_push(&worker->queue, task)))
-		overflow(worker, task);
+	AO_t is_new = task->context.saved == NULL ? CO__RUNQ_NEW : 0;
+
+	push_entry(worker, (struct co_task *)((AO_t)task | is_new));
 }
 
 /* There is work that WORKER does not run next. */
 static inline void tell_idle(struct co__worker *worker)
 {
 	if (worker->loop->threads > 1)
+		co__idle_notify(worker->loop);
+}
+
+/* The same if it isn't for WORKER alone. */
+static inline void tell_idle_to_share(struct co__worker *worker)
+{
+	if (worker->loop->threads > 1 && shares(worker,
+			co__runq_length(&worker->queue)))
 		co__idle_notify(worker->loop);
 }
 
@@ -62,9 +105,9 @@ static inline void requeue(struct co__worker *worker, struct co_task *task)
 		push_pinned(task);
 		return;
 	}
-	push(worker, task);
+	push_entry(worker, task);
 	if (AO_load(&worker->next) != 0)
-		tell_idle(worker);
+		tell_idle_to_share(worker);
 }
 
 /* The first thing after a switch: do to the task that was left what it asked
@@ -172,7 +215,8 @@ static inline __attribute__((always_inline)) struct co_task *pick_local(
 	worker->next_streak = 0;
 	task = co__runq_take(&worker->queue, true);
 
-	return co__likely(task != NULL) ? task : take_next(worker);
+	return co__likely(task != NULL) ? co__runq_task(task)
+			: take_next(worker);
 }
 
 /* Whether what is preferred would run at the very next switch.  Nobody else can
@@ -187,7 +231,8 @@ void co__worker_prefer_newest(struct co_task *self)
 	struct co__worker *worker = self->worker;
 
 	if (may_prefer(worker) && AO_load(&worker->next) == 0)
-		worker->preferred = co__runq_pop_newest(&worker->queue);
+		worker->preferred = co__runq_task(
+				co__runq_pop_newest(&worker->queue));
 }
 
 static inline bool time_to_look_around(const struct co__worker *worker)
@@ -323,7 +368,7 @@ void co__ready(struct co_task *task)
 		else	/* a thief took it; release as above */
 			AO_store_release(&worker->next, (AO_t)task);
 	}
-	tell_idle(worker);
+	tell_idle_to_share(worker);
 }
 
 void co__worker_add(struct co__worker *worker, struct co_task *task)
@@ -375,6 +420,20 @@ static void take_injected(struct co__worker *worker)
 			ticks[i]->run(ticks[i]);
 }
 
+/* Take the oldest batch of those that some queue had no room for. */
+static void take_spilled(struct co__worker *worker)
+{
+	struct co_loop *loop = worker->loop;
+	struct co__batch *batch = co__spill_take(loop);
+
+	if (batch == NULL)
+		return;
+	for (unsigned i = 0; i < batch->count; i++)
+		push_entry(worker, batch->tasks[i]);
+	co__spill_reuse(loop, batch);
+	tell_idle(worker);
+}
+
 /* Let timers go off, of all workers: the others may sleep or compute. */
 static void run_timers(struct co__worker *worker)
 {
@@ -409,15 +468,16 @@ static struct co_task *steal_from(struct co__worker *worker,
 		struct co__worker *victim)
 {
 	struct co_task *stolen[STEAL_BATCH];
-	unsigned n = co__runq_steal(&victim->queue, stolen, STEAL_BATCH);
+	unsigned n = co__runq_rob(&victim->queue, stolen, STEAL_BATCH,
+			!shares(victim, co__runq_length(&victim->queue)));
 
 	for (unsigned i = 1; i < n; i++)
-		push(worker, stolen[i]);
+		push_entry(worker, stolen[i]);
 	if (n > 1)
 		co__idle_notify(worker->loop);
 	AO_store(&worker->steals, AO_load(&worker->steals) + n);
 
-	return n > 0 ? stolen[0] : NULL;
+	return n > 0 ? co__runq_task(stolen[0]) : NULL;
 }
 
 /* Take what VICTIM wanted to run next, if the monitor saw it stuck. */
@@ -461,12 +521,13 @@ static struct co_task *steal(struct co__worker *worker)
 
 bool co__loop_has_work(struct co_loop *loop)
 {
-	if (co__inject_has_some(&loop->inject))
+	if (co__inject_has_some(&loop->inject)
+			|| AO_load(&loop->spill.count) != 0)
 		return true;
 	for (unsigned i = 0; i < loop->threads; i++) {
 		struct co__worker *worker = &loop->workers[i];
 
-		if (co__runq_length(&worker->queue) != 0)
+		if (has_to_share(worker))
 			return true;
 		if (AO_load(&worker->next) != 0 && AO_load(&worker->stuck_at)
 				== AO_load(&worker->switches))
@@ -488,13 +549,22 @@ bool co__worker_sees_work(struct co__worker *worker)
 static void look_around(struct co__worker *worker)
 {
 	co_time now = co_now();
+	bool fine = now - worker->looked < CO__FINE * CO__LOOK_AROUND;
 
+	worker->looked = now;
+	if (!fine && AO_load(&worker->fine)) {
+		AO_store(&worker->fine, 0);
+		tell_idle(worker);
+	}
+	AO_store(&worker->fine, fine);
 	if (now >= worker->turn_ends) {
 		worker->turn_ends = now + CO__TURN;
 		worker->turn_is_over = true;
 	}
 	run_timers(worker);
 	take_injected(worker);
+	if (AO_load(&worker->switches) % CO__SPILL_TURN == 0)
+		take_spilled(worker);
 	if (AO_load(&worker->loop->polled) != 0)
 		co__idle_poll(worker);
 }
@@ -514,6 +584,7 @@ static struct co_task *find(struct co__worker *worker)
 		if (task == NULL) {
 			run_timers(worker);
 			take_injected(worker);
+			take_spilled(worker);
 			task = pick_local(worker);
 		}
 		if (task == NULL) {
@@ -524,6 +595,7 @@ static struct co_task *find(struct co__worker *worker)
 			co__idle_found(worker);
 			return task;
 		}
+		AO_store(&worker->fine, 0);
 		co__idle_sleep(worker);
 	}
 
