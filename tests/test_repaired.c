@@ -129,6 +129,49 @@ CO_TEST(repaired, urgent_data_does_not_hide_the_rest)
 	return 0;
 }
 
+/* A descriptor that is passed along. */
+static void send_rights(int fd, int passed)
+{
+	union {
+		struct cmsghdr header;
+		char room[CMSG_SPACE(sizeof(int))];
+	} control = { .room = { 0 } };
+	struct iovec part = { (char *)"def", 3 };
+	struct msghdr message = { .msg_iov = &part, .msg_iovlen = 1,
+		.msg_control = &control, .msg_controllen = sizeof control };
+
+	control.header.cmsg_level = SOL_SOCKET;
+	control.header.cmsg_type = SCM_RIGHTS;
+	control.header.cmsg_len = CMSG_LEN(sizeof passed);
+	memcpy(CMSG_DATA(&control.header), &passed, sizeof passed);
+	CO_EXPECT_EQ(sendmsg(fd, &message, 0), 3);
+}
+
+/* A read ends after what came with a descriptor.  All is there, and its event
+ * told, before the first read. */
+CO_TEST(repaired, passed_descriptors_do_not_hide_the_rest)
+{
+	struct co_io *io;
+	int fds[2], n = 1, sum = 0;
+
+	test_or_die(socketpair(AF_UNIX, SOCK_STREAM, 0, fds));
+	CO_EXPECT_EQ(send(fds[1], "abc", 3, 0), 3);
+	send_rights(fds[1], fds[1]);
+	CO_EXPECT_EQ(send(fds[1], "ghi", 3, 0), 3);
+	test_or_die(co_io_open(NULL, fds[0], &io));
+	settle();
+	while (sum < 9 && n > 0) {
+		n = read_soon(io);
+		CO_EXPECT(n > 0 && n < 9);
+		sum += n;
+	}
+	CO_EXPECT_EQ(sum, 9);
+	CO_EXPECT_EQ(co_io_close(io), 0);
+	close(fds[1]);
+
+	return 0;
+}
+
 /* --- Servers ------------------------------------------------------------------------ */
 
 static void linger(struct co_tcp_server *server, struct co_io *connection,
@@ -216,7 +259,7 @@ Test(repaired, a_starved_server_is_forgotten_with_its_loop)
 	test_or_die(co_loop_create_single_threaded(&loop));
 	client = begin_server(&server, loop);
 	low = limit;
-	low.rlim_cur = (rlim_t)dup(0);
+	low.rlim_cur = (rlim_t)dup(client);
 	close((int)low.rlim_cur);
 	test_or_die(setrlimit(RLIMIT_NOFILE, &low));
 	test_or_die(co_spawn(loop, stop_soon, loop, NULL));
