@@ -106,30 +106,87 @@ static int sleep_and_sign(void *arg)
 	return 0;
 }
 
-/* One thread serves them in the order of their times, whatever order they came
- * in; the times are apart enough to fall into several slots of any wheel. */
-CO_TEST_ON_ONE_THREAD(time, sleepers_wake_in_the_order_of_their_times)
+enum { SLEEPERS = 16 };
+
+struct sleepers {
+	struct sleeper each[SLEEPERS];
+	struct co_task *tasks[SLEEPERS];
+	struct test_counter next;
+	co_time last;
+};
+
+/* Let tasks sleep until times after LEAD, in another order than they are
+ * spawned; the times are apart enough to fall into several slots of any wheel.
+ * On one thread.  Returns whether all of them were asleep in time. */
+static bool begin_sleepers(struct sleepers *self, co_time lead)
 {
-	enum { COUNT = 16 };
-	struct sleeper sleepers[COUNT];
-	struct co_task *tasks[COUNT];
-	struct test_counter next = { 0 };
-	co_time base = co_after(10 * CO_MILLISECOND);
+	co_time base = co_after(lead);
 	size_t i;
 
-	for (i = 0; i < COUNT; i++) {
-		size_t number = i * 7 % COUNT;
+	memset(self, 0, sizeof *self);
+	for (i = 0; i < SLEEPERS; i++) {
+		size_t number = i * 7 % SLEEPERS;
 
-		sleepers[i] = (struct sleeper){
+		self->each[i] = (struct sleeper){
 			.when = base + (co_time)number * 2 * CO_MILLISECOND,
-			.number = number, .next = &next,
+			.number = number, .next = &self->next,
 		};
-		tasks[i] = spawn_or_die(NULL, sleep_and_sign, &sleepers[i]);
+		if (self->each[i].when > self->last)
+			self->last = self->each[i].when;
+		self->tasks[i] = spawn_or_die(NULL, sleep_and_sign,
+				&self->each[i]);
 	}
-	for (i = 0; i < COUNT; i++)
-		CO_EXPECT_EQ(join_or_die(tasks[i]), 0);
-	for (i = 0; i < COUNT; i++)
-		CO_EXPECT_EQ(sleepers[i].place, sleepers[i].number);
+	for (i = 0; i < SLEEPERS; i++)
+		co_yield();
+
+	return co_now() < base;
+}
+
+static void end_sleepers(struct sleepers *self, bool in_order)
+{
+	size_t i;
+
+	for (i = 0; i < SLEEPERS; i++)
+		CO_EXPECT_EQ(join_or_die(self->tasks[i]), 0);
+	for (i = 0; i < SLEEPERS && in_order; i++)
+		CO_EXPECT_EQ(self->each[i].place, self->each[i].number);
+}
+
+/* Begin them with ever more time before the first, until that was enough. */
+static void begin_in_time(struct sleepers *self)
+{
+	co_time lead = 10 * CO_MILLISECOND;
+
+	while (!begin_sleepers(self, lead)) {
+		end_sleepers(self, false);
+		lead *= 2;
+	}
+}
+
+/* One thread serves them in the order of their times.  Nobody joins before all
+ * have signed, since a join prefers what was made ready last. */
+CO_TEST_ON_ONE_THREAD(time, sleepers_wake_in_the_order_of_their_times)
+{
+	struct sleepers sleepers;
+
+	begin_in_time(&sleepers);
+	CO_EXPECT_EQ(co_sleep_until(sleepers.last + CO_MILLISECOND), 0);
+	CO_EXPECT_EQ(counter_get(&sleepers.next), SLEEPERS);
+	end_sleepers(&sleepers, true);
+	return 0;
+}
+
+/* Their times have all come when the thread looks: a busy machine. */
+CO_TEST_ON_ONE_THREAD(time, sleepers_that_are_all_late_wake_in_order)
+{
+	struct sleepers sleepers;
+
+	begin_in_time(&sleepers);
+	while (co_now() <= sleepers.last + CO_MILLISECOND)
+		;
+	CO_EXPECT_EQ(co_sleep(CO_MILLISECOND), 0);
+	CO_EXPECT_EQ(counter_get(&sleepers.next), SLEEPERS);
+	end_sleepers(&sleepers, true);
 	return 0;
 }
 
