@@ -578,7 +578,7 @@ static int sleep_and_count(void *arg)
 static int compute(void *arg)
 {
 	static struct test_counter done;
-	co_time end = co_after(5 * CO_SECOND);
+	co_time end = co_after(30 * CO_SECOND);
 	size_t i;
 
 	(void)arg;

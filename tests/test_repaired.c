@@ -85,7 +85,7 @@ static int read_soon(struct co_io *io)
 	char data[64];
 	ssize_t n = -1;
 
-	CO_WITH_DEADLINE(co_after(5 * CO_SECOND))
+	CO_WITH_DEADLINE(co_after(30 * CO_SECOND))
 		n = co_io_read(io, data, sizeof data);
 
 	return (int)n;

@@ -307,7 +307,7 @@ static void close_clients(struct site *site, int fds[CLIENTS])
 
 static void await_begun(struct site *site, size_t n)
 {
-	co_time end = co_after(5 * CO_SECOND);
+	co_time end = co_after(30 * CO_SECOND);
 
 	while (counter_get(&site->begun) < n && co_now() < end)
 		co_sleep(CO_MILLISECOND);

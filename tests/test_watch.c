@@ -71,10 +71,10 @@ static void say(struct watch *watch)
 	CO_EXPECT_EQ(write(watch->peer, "x", 1), 1);
 }
 
-/* Wait until COUNTER has at least the value WANT, up to 5 s. */
+/* Wait until COUNTER has at least the value WANT, up to 30 s. */
 static void await(const struct test_counter *counter, size_t want)
 {
-	co_time end = co_after(5 * CO_SECOND);
+	co_time end = co_after(30 * CO_SECOND);
 
 	while (counter_get(counter) < want && co_now() < end)
 		co_sleep(CO_MILLISECOND / 10);
