@@ -174,6 +174,9 @@ CO_TEST(repaired, passed_descriptors_do_not_hide_the_rest)
 
 /* --- Servers ------------------------------------------------------------------------ */
 
+static struct test_counter tried;
+
+/* Serve until a thread has tried to end the server, and a while longer. */
 static void linger(struct co_tcp_server *server, struct co_io *connection,
 		const struct sockaddr *peer)
 {
@@ -181,6 +184,8 @@ static void linger(struct co_tcp_server *server, struct co_io *connection,
 	(void)connection;
 	(void)peer;
 	co_cancel_mask(1);
+	while (counter_get(&tried) == 0)
+		co_sleep(CO_MILLISECOND);
 	co_sleep(30 * CO_MILLISECOND);
 }
 
@@ -205,6 +210,7 @@ static int begin_server(struct co_tcp_server *server, struct co_loop *loop)
 static void *deinit_too(void *arg)
 {
 	CO_EXPECT_EQ(co_tcp_server_deinit(arg), -EBUSY);
+	counter_set(&tried, 1);
 
 	return NULL;
 }

@@ -434,7 +434,7 @@ CO_TEST(task, yield_gives_each_task_its_turn)
 {
 	struct fair *fair = calloc(1, sizeof *fair);
 	struct co_task *tasks[FAIR];
-	co_time end = co_after(5 * CO_SECOND);
+	co_time end = co_after(30 * CO_SECOND);
 	size_t i;
 
 	for (i = 0; i < FAIR; i++)
