@@ -14,13 +14,19 @@
  * - libatomic_ops has no exchange and no fetch-and-or; they are loops here.
  */
 
+#ifdef CO_EXPLORE
+#include <explore/atomics.h>	/* each operation is a choice of a test */
+#else
 #define AO_REQUIRE_CAS
 #include <atomic_ops.h>
+#endif
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
-#if defined __SANITIZE_THREAD__
+#if defined CO_EXPLORE
+/* The sanitizer's calls are answered by tests/explore/races.c. */
+#elif defined __SANITIZE_THREAD__
 #define CO__TSAN 1
 #elif defined __has_feature
 #if __has_feature(thread_sanitizer)
@@ -55,7 +61,9 @@ static inline void co__atomic_fence_after_rmw(void)
 /* Tell the processor that this thread is spinning. */
 static inline void co__atomic_pause(void)
 {
-#if defined __x86_64__ || defined __i386__
+#if defined CO_EXPLORE
+	explore_pause();
+#elif defined __x86_64__ || defined __i386__
 	__asm__ volatile("pause");
 #elif defined __aarch64__ || (defined __arm__ && __ARM_ARCH >= 7)
 	__asm__ volatile("yield");

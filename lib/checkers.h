@@ -20,7 +20,9 @@
 #define CO__ASAN 1
 #endif
 #endif
-#if defined __SANITIZE_THREAD__
+#if defined CO_EXPLORE
+/* The sanitizer's calls are answered by tests/explore/races.c. */
+#elif defined __SANITIZE_THREAD__
 #define CO__TSAN_FIBERS 1
 #elif defined __has_feature
 #if __has_feature(thread_sanitizer)

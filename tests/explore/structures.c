@@ -1,0 +1,356 @@
+/* SPDX-License-Identifier: MIT */
+
+/* structures.c - queue, stack, run queue, inject queue: nothing is lost,
+ * doubled, or out of order */
+
+#include "explore.h"
+
+#include <string.h>
+
+#include <coloop/queue.h>
+#include <coloop/stack.h>
+
+#include "inject.h"
+#include "runq.h"
+
+/* --- The queue ------------------------------------------------------------ */
+
+#define PUTTERS 2
+#define EACH 2
+
+struct item {
+	struct co_queue_node node;
+	unsigned number;	/* plain: what was written is to be seen */
+};
+
+static struct co_queue queue;
+static struct item items[PUTTERS][EACH];
+
+static void *put_items(void *arg)
+{
+	struct item *mine = arg;
+
+	for (unsigned i = 0; i < EACH; i++) {
+		mine[i].number = 1 + i;
+		co_queue_put(&queue, &mine[i].node);
+	}
+
+	return NULL;
+}
+
+/* Those of one putter come in its order. */
+static void get_item(unsigned *seen)
+{
+	struct item *item = (struct item *)(void *)co_queue_get(&queue);
+	ptrdiff_t putter;
+
+	if (item == NULL) {
+		explore_step();
+		return;
+	}
+	putter = (item - &items[0][0]) / EACH;
+	explore_expect(item->number, seen[putter] + 1);
+	seen[putter]++;
+}
+
+static void run_queue(void)
+{
+	unsigned seen[PUTTERS] = { 0, 0 };
+	int putters[PUTTERS];
+
+	memset(items, 0, sizeof items);
+	co_queue_init(&queue);
+	for (unsigned i = 0; i < PUTTERS; i++)
+		putters[i] = explore_thread(put_items, items[i]);
+	for (unsigned i = 0; i < PUTTERS * EACH; i++)
+		get_item(seen);
+	for (unsigned i = 0; i < PUTTERS; i++)
+		explore_join(putters[i]);
+	for (unsigned i = 0; i < PUTTERS * EACH; i++)
+		get_item(seen);
+	for (unsigned i = 0; i < PUTTERS; i++)
+		explore_expect(seen[i], EACH);
+	explore_check(co_queue_is_empty(&queue));
+}
+
+/* --- The stack ------------------------------------------------------------ */
+
+#define NODES 3
+
+struct plate {
+	struct co_stack_node node;
+	unsigned owner;		/* plain: 1 while somebody has it */
+};
+
+static struct co_stack stack;
+static struct plate plates[NODES];
+
+static struct plate *take_plate(void)
+{
+	struct plate *plate = (struct plate *)(void *)co_stack_pop(&stack);
+
+	if (plate == NULL)
+		return NULL;
+	explore_expect(plate->owner, 0);
+	plate->owner = 1;
+	/* Whoever takes it next reads what it holds, not what we read. */
+	plate->node.next_ = NULL;
+
+	return plate;
+}
+
+static void put_plate(struct plate *plate)
+{
+	plate->owner = 0;
+	co_stack_push(&stack, &plate->node);
+}
+
+/* Take two, and put back the first first: the way to ABA. */
+static void *juggle(void *arg)
+{
+	struct plate *first = take_plate(), *second = take_plate();
+
+	(void)arg;
+	if (first != NULL)
+		put_plate(first);
+	if (second != NULL)
+		put_plate(second);
+
+	return NULL;
+}
+
+static void run_stack(void)
+{
+	int others[2];
+	unsigned found = 0;
+
+	memset(plates, 0, sizeof plates);
+	co_stack_init(&stack);
+	for (unsigned i = 0; i < NODES; i++)
+		co_stack_push(&stack, &plates[i].node);
+	for (unsigned i = 0; i < 2; i++)
+		others[i] = explore_thread(juggle, NULL);
+	juggle(NULL);
+	for (unsigned i = 0; i < 2; i++)
+		explore_join(others[i]);
+	while (take_plate() != NULL)
+		found++;
+	explore_expect(found, NODES);
+}
+
+/* Whoever pushes onto the empty stack is told so, once for each time. */
+static void *push_first(void *arg)
+{
+	struct plate *plate = arg;
+
+	plate->owner = 0;
+	if (!co_stack_push_first(&stack, &plate->node))
+		co_stack_push(&stack, &plate->node);
+	else
+		plate->owner = 2;
+
+	return NULL;
+}
+
+static void run_push_first(void)
+{
+	int others[2];
+	unsigned found = 0;
+
+	memset(plates, 0, sizeof plates);
+	co_stack_init(&stack);
+	for (unsigned i = 0; i < 2; i++)
+		others[i] = explore_thread(push_first, &plates[i]);
+	for (unsigned i = 0; i < 2; i++)
+		explore_join(others[i]);
+	explore_check((plates[0].owner == 2) + (plates[1].owner == 2) == 1);
+	while (co_stack_pop(&stack) != NULL)
+		found++;
+	explore_expect(found, 2);
+}
+
+/* --- The run queue -------------------------------------------------------- */
+
+#define TASKS 6
+
+static struct co__runq runq;
+static unsigned taken[TASKS + 1], content[TASKS + 1];
+
+/* The queue never looks into a task: a number does, and 0 is none. */
+static void push_number(size_t number)
+{
+	content[number] = (unsigned)number;
+	explore_check(co__runq_push(&runq, (struct co_task *)number));
+}
+
+static void note_taken(const struct co_task *task)
+{
+	size_t number = (size_t)task;
+
+	if (number == 0)
+		return;
+	explore_check(number <= TASKS);
+	explore_expect(content[number], number);
+	taken[number]++;
+}
+
+static void *steal_some(void *arg)
+{
+	(void)arg;
+	for (unsigned i = 0; i < 2; i++) {
+		struct co_task *stolen[2];
+		unsigned n = co__runq_steal(&runq, stolen, 2);
+
+		for (unsigned k = 0; k < n; k++)
+			note_taken(stolen[k]);
+	}
+
+	return NULL;
+}
+
+/* What is stolen comes oldest first, so it rises. */
+static void *steal_in_order(void *arg)
+{
+	size_t last = 0;
+
+	(void)arg;
+	for (unsigned i = 0; i < 3; i++) {
+		struct co_task *stolen[1];
+
+		if (co__runq_steal(&runq, stolen, 1) == 0)
+			continue;
+		explore_check((size_t)stolen[0] > last);
+		last = (size_t)stolen[0];
+		note_taken(stolen[0]);
+	}
+
+	return NULL;
+}
+
+static void begin_runq(void)
+{
+	memset(&runq, 0, sizeof runq);
+	memset(taken, 0, sizeof taken);
+	memset(content, 0, sizeof content);
+}
+
+static void end_runq(void)
+{
+	for (unsigned i = 0; i < TASKS; i++)
+		note_taken(co__runq_pop(&runq));
+	explore_expect(co__runq_length(&runq), 0);
+	for (unsigned i = 1; i <= TASKS; i++)
+		explore_expect(taken[i], 1);
+}
+
+static void run_runq(void)
+{
+	int thieves[2];
+
+	begin_runq();
+	for (unsigned i = 0; i < 2; i++)
+		thieves[i] = explore_thread(steal_some, NULL);
+	for (size_t number = 1; number <= TASKS; number++) {
+		push_number(number);
+		if (number % 2 == 0)
+			note_taken(co__runq_pop(&runq));
+	}
+	for (unsigned i = 0; i < 2; i++)
+		explore_join(thieves[i]);
+	end_runq();
+}
+
+/* The owner takes from the end where it adds, so places are used anew. */
+static void run_newest(void)
+{
+	int thief;
+
+	begin_runq();
+	thief = explore_thread(steal_some, NULL);
+	for (size_t number = 1; number <= TASKS; number += 2) {
+		push_number(number);
+		push_number(number + 1);
+		note_taken(co__runq_pop_newest(&runq));
+		if (explore_choose(2))
+			note_taken(co__runq_pop_newest(&runq));
+	}
+	explore_join(thief);
+	end_runq();
+}
+
+static void run_order(void)
+{
+	int thief;
+
+	begin_runq();
+	thief = explore_thread(steal_in_order, NULL);
+	for (size_t number = 1; number <= TASKS; number++)
+		push_number(number);
+	explore_join(thief);
+	end_runq();
+}
+
+/* --- The inject queue ----------------------------------------------------- */
+
+static struct co__inject inject;
+static struct co_tick ticks[TASKS];
+static unsigned ran[TASKS];
+
+static void *inject_some(void *arg)
+{
+	size_t first = (size_t)arg;
+
+	for (size_t i = first; i < first + TASKS / 2; i++) {
+		ran[i] = 0;
+		co__inject_put(&inject, &ticks[i]);
+	}
+
+	return NULL;
+}
+
+static void *take_some(void *arg)
+{
+	(void)arg;
+	for (unsigned i = 0; i < 3; i++) {
+		struct co_tick *got[2];
+		unsigned n = co__inject_take(&inject, got, 2);
+
+		for (unsigned k = 0; k < n; k++)
+			explore_expect(ran[got[k] - ticks]++, 0);
+	}
+
+	return NULL;
+}
+
+static void run_inject(void)
+{
+	int others[4];
+
+	memset(&inject, 0, sizeof inject);
+	memset(ran, 0xff, sizeof ran);
+	co_queue_init(&inject.queue);
+	for (unsigned i = 0; i < 2; i++) {
+		others[i] = explore_thread(inject_some,
+				(void *)(size_t)(i * TASKS / 2));
+		others[2 + i] = explore_thread(take_some, NULL);
+	}
+	for (unsigned i = 0; i < 4; i++)
+		explore_join(others[i]);
+	for (unsigned i = 0; co__inject_has_some(&inject); i++) {
+		explore_check(i < TASKS);
+		take_some(NULL);
+	}
+	for (unsigned i = 0; i < TASKS; i++)
+		explore_expect(ran[i], 1);
+}
+
+const struct explore_scenario explore_structures[] = {
+	{ "queue: two put, one gets", run_queue, 2000, true },
+	{ "stack: three take two and put them back", run_stack, 2000, true },
+	{ "stack: two push first", run_push_first, 500, true },
+	{ "runq: owner and two thieves", run_runq, 2000, true },
+	{ "runq: the newest, and a thief", run_newest, 3000, true },
+	{ "runq: what is stolen is in order", run_order, 1000, true },
+	{ "inject: two put, two take", run_inject, 2000, true },
+	{ NULL, NULL, 0, false },
+};
