@@ -1,3 +1,409 @@
 /* SPDX-License-Identifier: MIT */
+
+/* waits.c - locks, slots, and waits that more than one would end: one at a
+ * time, one end of each wait, nobody forgotten */
+
 #include "explore.h"
-const struct explore_scenario explore_waits[] = { { NULL, NULL, 0, false } };
+
+#include <errno.h>
+
+#include <coloop/lock.h>
+#include <coloop/task.h>
+
+#include "slot.h"
+#include "spin.h"
+#include "wait.h"
+
+#define TASKS 3
+
+static struct co_loop *loop;
+static AO_t count;		/* atomic: what has been done */
+
+/* --- One at a time -------------------------------------------------------- */
+
+static struct co__spin spin_lock;
+static struct co_lock lock;
+static unsigned inside;		/* plain: what the lock is for */
+
+static void work_inside(void)
+{
+	explore_expect(inside, 0);
+	inside = 1;
+	explore_step();
+	explore_expect(inside, 1);
+	inside = 0;
+}
+
+static void *spin_and_work(void *arg)
+{
+	(void)arg;
+	for (int i = 0; i < 2; i++) {
+		co__spin_acquire(&spin_lock);
+		work_inside();
+		co__spin_release(&spin_lock);
+	}
+
+	return NULL;
+}
+
+static void run_spin(void)
+{
+	int others[2];
+
+	inside = 0;
+	for (int i = 0; i < 2; i++)
+		others[i] = explore_thread(spin_and_work, NULL);
+	spin_and_work(NULL);
+	for (int i = 0; i < 2; i++)
+		explore_join(others[i]);
+}
+
+static int lock_and_work(void *arg)
+{
+	int rc = co_lock_acquire(&lock);
+
+	(void)arg;
+	if (rc < 0)
+		return rc;
+	work_inside();
+	AO_fetch_and_add1(&count);
+	explore_expect(co_lock_release(&lock), 0);
+
+	return 0;
+}
+
+static int lock_all(void *arg)
+{
+	struct co_task *tasks[TASKS];
+	int rc;
+
+	(void)arg;
+	for (int i = 0; i < TASKS; i++)
+		explore_expect(co_spawn(NULL, lock_and_work, NULL, &tasks[i]),
+				0);
+	explore_expect(lock_and_work(NULL), 0);
+	for (int i = 0; i < TASKS; i++) {
+		explore_expect(co_join(tasks[i], &rc), 0);
+		explore_expect(rc, 0);
+	}
+	explore_expect(co_lock_deinit(&lock), 0);
+
+	return 0;
+}
+
+static void begin(void)
+{
+	AO_store(&count, 0);
+	co_lock_init(&lock);
+	inside = 0;
+}
+
+static void run_lock(void)
+{
+	begin();
+	explore_expect(explore_loop_run(2, lock_all, NULL), 0);
+	explore_expect(AO_load(&count), TASKS + 1);
+}
+
+/* One waiter may be too late, one is cancelled; whoever isn't gets the lock. */
+static int lock_in_time(void *arg)
+{
+	struct co_deadline scope;
+	int rc;
+
+	co_deadline_begin(&scope, co_after(200 * CO_MICROSECOND));
+	rc = lock_and_work(arg);
+	co_deadline_end(&scope);
+
+	return rc;
+}
+
+static int lock_some(void *arg)
+{
+	struct co_task *late, *cancelled, *patient;
+	unsigned done = 1;
+	int rc;
+
+	(void)arg;
+	explore_expect(co_lock_acquire(&lock), 0);
+	explore_expect(co_spawn(NULL, lock_in_time, NULL, &late), 0);
+	explore_expect(co_spawn(NULL, lock_and_work, NULL, &cancelled), 0);
+	explore_expect(co_spawn(NULL, lock_and_work, NULL, &patient), 0);
+	explore_expect(co_yield(), 0);
+	explore_expect(co_cancel(cancelled), 0);
+	explore_expect(co_lock_release(&lock), 0);
+	explore_expect(co_join(late, &rc), 0);
+	explore_check(rc == 0 || rc == -ETIMEDOUT);
+	done += rc == 0;
+	explore_expect(co_join(cancelled, &rc), 0);
+	explore_check(rc == 0 || rc == -ECANCELED);
+	done += rc == 0;
+	explore_expect(co_join(patient, &rc), 0);
+	explore_expect(rc, 0);
+	explore_expect(AO_load(&count), done);
+	explore_expect(co_lock_try_acquire(&lock), 0);
+	explore_expect(co_lock_release(&lock), 0);
+
+	return 0;
+}
+
+static void run_lock_some(void)
+{
+	begin();
+	explore_expect(explore_loop_run(2, lock_some, NULL), 0);
+}
+
+/* Who finds the lock free after another's use may end it and give the memory
+ * back. */
+static int use_and_count(void *arg)
+{
+	struct co_lock *mine = arg;
+
+	explore_expect(co_lock_acquire(mine), 0);
+	AO_fetch_and_add1(&count);
+	explore_expect(co_lock_release(mine), 0);
+
+	return 0;
+}
+
+static int end_lock(void *arg)
+{
+	struct co_lock *mine = explore_allocator.allocate(NULL, sizeof *mine);
+	struct co_task *tasks[2];
+
+	(void)arg;
+	co_lock_init(mine);
+	for (int i = 0; i < 2; i++)
+		explore_expect(co_spawn(NULL, use_and_count, mine, &tasks[i]),
+				0);
+	for (int i = 0; i < 2; i++)
+		explore_expect(co_join(tasks[i], NULL), 0);
+	explore_expect(co_lock_deinit(mine), 0);
+	explore_allocator.release(NULL, mine, sizeof *mine);
+
+	return 0;
+}
+
+static void run_lock_end(void)
+{
+	begin();
+	explore_expect(explore_loop_run(2, end_lock, NULL), 0);
+}
+
+/* --- One end of each wait ------------------------------------------------- */
+
+static AO_t parked;		/* atomic: the task that is suspended, or 0 */
+
+static void note_parked(struct co_task *task, void *arg)
+{
+	(void)arg;
+	/* Release: pairs with resume_once. */
+	AO_store_release(&parked, (AO_t)task);
+}
+
+static int suspend_in_time(void *arg)
+{
+	struct co_deadline scope;
+	int rc;
+
+	(void)arg;
+	co_deadline_begin(&scope, co_after(150 * CO_MICROSECOND));
+	rc = co_suspend(note_parked, NULL);
+	co_deadline_end(&scope);
+	/* Released with the outcome; pairs with expect_end. */
+	AO_store_release(&count, 1);
+
+	return rc;
+}
+
+static void *resume_once(void *arg)
+{
+	int *ret_rc = arg;
+	AO_t task;
+
+	for (int i = 0; i < 3; i++) {
+		/* Acquire: pairs with note_parked. */
+		task = AO_load_acquire(&parked);
+		if (task != 0) {
+			*ret_rc = co_resume((struct co_task *)task);
+			break;
+		}
+		explore_step();
+	}
+	explore_expect(co_loop_unref(loop), 0);
+
+	return NULL;
+}
+
+/* It is resumed, or too late, or cancelled, and whoever did that knows. */
+static void expect_end(bool cancels)
+{
+	struct co_task *task;
+	int resumed = 1, result = 1, other;
+
+	AO_store(&parked, 0);
+	loop = explore_loop(2);
+	explore_expect(co_spawn(loop, suspend_in_time, NULL, &task), 0);
+	explore_expect(co_loop_ref(loop), 0);
+	other = explore_thread(resume_once, &resumed);
+	if (cancels)
+		explore_expect(co_cancel(task), 0);
+	explore_expect(co_loop_run(loop), 0);
+	explore_join(other);
+	explore_expect(co_join(task, &result), 0);
+	if (resumed == 0)
+		explore_expect(result, 0);
+	else
+		explore_check(result == -ETIMEDOUT
+				|| (cancels && result == -ECANCELED));
+	explore_expect(co_loop_destroy(loop), 0);
+}
+
+static void run_suspend(void)
+{
+	begin();
+	expect_end(false);
+}
+
+static int cancel_it(void *arg)
+{
+	explore_expect(co_cancel(arg), 0);
+
+	return 0;
+}
+
+/* All three want to end the same wait. */
+static int suspend_and_cancel(void *arg)
+{
+	struct co_task *task, *canceller;
+	int *ret_result = arg;
+
+	explore_expect(co_spawn(NULL, suspend_in_time, NULL, &task), 0);
+	explore_expect(co_spawn(NULL, cancel_it, task, &canceller), 0);
+	explore_expect(co_join(canceller, NULL), 0);
+	explore_expect(co_join(task, ret_result), 0);
+
+	return 0;
+}
+
+static void run_three_ends(void)
+{
+	int resumed = 1, result = 1, other;
+
+	begin();
+	AO_store(&parked, 0);
+	loop = explore_loop(2);
+	explore_expect(co_spawn(loop, suspend_and_cancel, &result, NULL), 0);
+	explore_expect(co_loop_ref(loop), 0);
+	other = explore_thread(resume_once, &resumed);
+	explore_expect(co_loop_run(loop), 0);
+	explore_join(other);
+	if (resumed == 0)
+		explore_expect(result, 0);
+	else
+		explore_check(result == -ETIMEDOUT || result == -ECANCELED);
+	explore_expect(co_loop_destroy(loop), 0);
+}
+
+static void run_cancelled_before(void)
+{
+	begin();
+	expect_end(true);
+}
+
+/* --- Slots ---------------------------------------------------------------- */
+
+static struct co__slot slot;
+static unsigned news;		/* plain: written before the slot is raised */
+
+static int wait_in_slot(void *arg)
+{
+	static struct co__slot *const slots[] = { &slot };
+	int rc;
+
+	(void)arg;
+	/* Acquire: pairs with co__slot_raise. */
+	while (AO_load_acquire(&slot.word) != CO__SLOT_READY) {
+		rc = co__slot_wait(co_self(), CO__IN_READ, &slot, slots, 1);
+		explore_expect(rc, 0);
+	}
+	explore_expect(news, 1);
+
+	return 0;
+}
+
+static void *raise_slot(void *arg)
+{
+	(void)arg;
+	news = 1;
+	co__slot_raise(&slot, &slot);
+	explore_expect(co_loop_unref(loop), 0);
+
+	return NULL;
+}
+
+static void run_slot(void)
+{
+	int other;
+
+	news = 0;
+	AO_store(&slot.word, CO__SLOT_EMPTY);
+	loop = explore_loop(2);
+	explore_expect(co_spawn(loop, wait_in_slot, NULL, NULL), 0);
+	explore_expect(co_loop_ref(loop), 0);
+	other = explore_thread(raise_slot, NULL);
+	explore_expect(co_loop_run(loop), 0);
+	explore_join(other);
+	explore_expect(co_loop_destroy(loop), 0);
+}
+
+/* --- Deadlines ------------------------------------------------------------ */
+
+/* A timer that was set for an earlier scope goes off in a later wait, which has
+ * a deadline of its own. */
+static int wait_twice(void *arg)
+{
+	struct co_deadline scope;
+
+	(void)arg;
+	co_deadline_begin(&scope, co_after(150 * CO_MICROSECOND));
+	co_sleep(100 * CO_MICROSECOND);
+	co_deadline_end(&scope);
+	co_deadline_begin(&scope, co_after(400 * CO_MICROSECOND));
+	AO_store(&parked, 0);
+	explore_expect(co_suspend(note_parked, NULL), -ETIMEDOUT);
+	explore_check(co_now() >= scope.when_);
+	explore_expect(co_deadline_end(&scope), -ETIMEDOUT);
+	explore_expect(co_sleep(10 * CO_MICROSECOND), 0);
+
+	return 0;
+}
+
+static int wait_twice_each(void *arg)
+{
+	struct co_task *task;
+
+	explore_expect(co_spawn(NULL, wait_twice, NULL, &task), 0);
+	wait_twice(arg);
+	explore_expect(co_join(task, NULL), 0);
+
+	return 0;
+}
+
+static void run_deadlines(void)
+{
+	explore_expect(explore_loop_run(2, wait_twice_each, NULL), 0);
+}
+
+const struct explore_scenario explore_waits[] = {
+	{ "spin: one at a time", run_spin, 1000, true },
+	{ "lock: one at a time", run_lock, 400, false },
+	{ "lock: one is late, one is cancelled", run_lock_some, 500, false },
+	{ "lock: its memory is given back", run_lock_end, 500, false },
+	{ "wait: resumed or late", run_suspend, 500, false },
+	{ "wait: resumed, late or cancelled", run_three_ends, 500, false },
+	{ "wait: cancelled before", run_cancelled_before, 300, false },
+	{ "slot: raised while a task begins to wait", run_slot, 500, false },
+	{ "time: a deadline after another", run_deadlines, 300, false },
+	{ NULL, NULL, 0, false },
+};
