@@ -28,6 +28,7 @@ static struct {
 	unsigned seconds;	/* for each scenario, instead */
 	bool given_seed;
 	bool trace;
+	bool brief;		/* leave failures as they are */
 	struct schedule schedule;
 } options = { .seed = 1 };
 
@@ -37,7 +38,8 @@ static const struct explore_scenario *const lists[] = { explore_structures,
 static void usage(void)
 {
 	fputs("usage: explore [--list] [--scenario NAME] [--seed N] [--runs N]\n"
-		"	[--seconds N] [--schedule AT:PICK,...] [--trace]\n",
+		"	[--seconds N] [--schedule AT:PICK,...] [--trace] "
+		"[--brief]\n",
 		stderr);
 	exit(2);
 }
@@ -234,6 +236,8 @@ static void tell_failure(const struct explore_scenario *scenario)
 		printf("# again: explore --scenario %s --seed %llu --runs 1\n",
 				scenario->name,
 				(unsigned long long)first.seed);
+	if (options.brief)
+		return;
 	if (first.schedule.count < SCHEDULE_MAX)
 		simplify(scenario, &first.schedule);
 	printf("# the least: explore --scenario %s --trace --schedule ",
@@ -338,10 +342,14 @@ int main(int argc, char **argv)
 			list_all();
 			return 0;
 		}
-		if (strcmp(argv[i], "--trace") == 0)
+		if (strcmp(argv[i], "--trace") == 0) {
 			options.trace = true;
-		else
-			parse_option(argv[i], argv[i + 1]), i++;
+		} else if (strcmp(argv[i], "--brief") == 0) {
+			options.brief = true;
+		} else {
+			parse_option(argv[i], argv[i + 1]);
+			i++;
+		}
 	}
 	report = mmap(NULL, sizeof *report, PROT_READ | PROT_WRITE,
 			MAP_SHARED | MAP_ANONYMOUS, -1, 0);

@@ -290,6 +290,32 @@ static void run_order(void)
 	end_runq();
 }
 
+/* With few places left, what is added goes where something was stolen. */
+static void run_full(void)
+{
+	int thieves[2];
+
+	begin_runq();
+	runq.head = 1;
+	runq.tail = CO__RUNQ_SIZE;
+	for (unsigned i = 0; i < CO__RUNQ_SIZE; i++)
+		runq.ring[i] = 0;
+	for (unsigned i = 0; i < 2; i++)
+		thieves[i] = explore_thread(steal_some, NULL);
+	for (size_t number = 1; number <= TASKS;) {
+		content[number] = (unsigned)number;
+		if (co__runq_push(&runq, (struct co_task *)number))
+			number++;
+		else
+			note_taken(co__runq_pop(&runq));
+	}
+	for (unsigned i = 0; i < 2; i++)
+		explore_join(thieves[i]);
+	for (unsigned i = 0; i < CO__RUNQ_SIZE; i++)
+		note_taken(co__runq_pop(&runq));
+	end_runq();
+}
+
 /* --- The inject queue ----------------------------------------------------- */
 
 static struct co__inject inject;
@@ -351,6 +377,7 @@ const struct explore_scenario explore_structures[] = {
 	{ "runq: owner and two thieves", run_runq, 2000, true },
 	{ "runq: the newest, and a thief", run_newest, 3000, true },
 	{ "runq: what is stolen is in order", run_order, 1000, true },
+	{ "runq: hardly a place is free", run_full, 1000, false },
 	{ "inject: two put, two take", run_inject, 2000, true },
 	{ NULL, NULL, 0, false },
 };
