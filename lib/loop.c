@@ -510,6 +510,18 @@ static bool outside_can_wake(struct co_loop *loop)
 	return false;
 }
 
+/* Whether a pinned task waits to be taken.  What its worker took from the inbox
+ * before it joined the list, it has run. */
+static bool has_pinned(const struct co_loop *loop)
+{
+	for (unsigned i = 0; i < loop->threads; i++)
+		if (AO_load((const volatile AO_t *)
+				&loop->workers[i].pinned.inbox_) != 0)
+			return true;
+
+	return false;
+}
+
 /* Why the loop ends here, or 0.  The lock of idle.h is held, so that no worker
  * leaves its list and takes work out of sight. */
 static AO_t why_end(struct co_loop *loop)
@@ -519,7 +531,7 @@ static AO_t why_end(struct co_loop *loop)
 			 * given up is seen below. */
 			|| AO_load_acquire(&loop->refs) != 0
 			|| AO_load_acquire(&loop->watches) != 0
-			|| co__loop_has_work(loop))
+			|| co__loop_has_work(loop) || has_pinned(loop))
 		return 0;
 	if (co__loop_tasks(loop) == 0)
 		return CO__STOP_DONE;
