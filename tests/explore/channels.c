@@ -125,6 +125,31 @@ static void run_buffered(void)
 	run_put_and_get(1);
 }
 
+/* Who waits for room goes on as soon as one item was got. */
+static int get_one_of_two(void *arg)
+{
+	struct co_task *putter;
+	size_t item = 0;
+
+	(void)arg;
+	open_channel(1, &channel);
+	explore_expect(co_spawn(NULL, put_some, (void *)1, &putter), 0);
+	explore_expect(co_channel_get(channel, &item), 0);
+	explore_expect(item, 1);
+	explore_expect(co_join(putter, NULL), 0);
+	explore_expect(co_channel_try_get(channel, &item), 0);
+	explore_expect(item, 2);
+	explore_expect(co_channel_destroy(channel), 0);
+
+	return 0;
+}
+
+static void run_room(void)
+{
+	begin(1);
+	explore_expect(explore_loop_run(2, get_one_of_two, NULL), 0);
+}
+
 /* --- Ends of waits -------------------------------------------------------- */
 
 static int put_in_time(void *arg)
@@ -368,6 +393,7 @@ const struct explore_scenario explore_channels[] = {
 	{ "channel: two put, two get, without room", run_rendezvous, 400,
 		false },
 	{ "channel: two put, two get, room for one", run_buffered, 400, false },
+	{ "channel: who waits for room goes on", run_room, 300, false },
 	{ "channel: late and cancelled", run_ends, 500, false },
 	{ "channel: closed", run_close, 400, false },
 	{ "channel: put from outside", run_outside, 400, false },

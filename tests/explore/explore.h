@@ -115,7 +115,7 @@ extern const struct co_allocator explore_allocator;
 struct co_loop *explore_loop(unsigned threads);
 
 /* Run FN(ARG) as the first task of such a loop.  Returns what co_loop_run()
- * does. */
+ * does; if that is 0, all tasks must have been joined or detached. */
 int explore_loop_run(unsigned threads, co_task_fn *fn, void *arg);
 
 /* Let the loop's monitor look after the workers in this run.  It would hide

@@ -62,31 +62,35 @@ static void run_spawn(void)
 	explore_expect(AO_load(&count), 3);
 }
 
-/* Each waits for the other: both must run at once, so whoever sleeps while the
- * second is in the queue is to be woken for it.  Nobody yields. */
+/* Each waits for all others: they must run at once, so whoever sleeps while one
+ * is in a queue is to be woken for it.  Nobody yields. */
 static int meet(void *arg)
 {
-	(void)arg;
 	AO_fetch_and_add1(&count);
-	while (AO_load(&count) < 2)
+	while (AO_load(&count) < (AO_t)arg)
 		co__atomic_pause();
 
 	return 0;
 }
 
-static int let_two_meet(void *arg)
+static int let_all_meet(void *arg)
 {
-	(void)arg;
-	explore_expect(co_spawn(NULL, meet, NULL, NULL), 0);
-	explore_expect(co_spawn(NULL, meet, NULL, NULL), 0);
+	for (AO_t i = 0; i < (AO_t)arg; i++)
+		explore_expect(co_spawn(NULL, meet, arg, NULL), 0);
 
 	return 0;
 }
 
-static void run_meet(void)
+static void run_meet_two(void)
 {
 	begin();
-	explore_expect(explore_loop_run(2, let_two_meet, NULL), 0);
+	explore_expect(explore_loop_run(2, let_all_meet, (void *)2), 0);
+}
+
+static void run_meet_three(void)
+{
+	begin();
+	explore_expect(explore_loop_run(3, let_all_meet, (void *)3), 0);
 }
 
 /* The first waits in the run-next slot behind who computes: only the monitor
@@ -143,12 +147,22 @@ static void on_tick(struct co_tick *self)
 	AO_fetch_and_add1(&count);
 }
 
+/* What was asked for happens without the reference being given up. */
+static void wait_for_count(void)
+{
+	if (explore_choose(2) == 0)
+		return;
+	while (AO_load(&count) == 0)
+		co__atomic_pause();
+}
+
 /* The tick runs before the loop ends, for the reference is given up after. */
 static void *send_tick(void *arg)
 {
 	(void)arg;
 	tick.run = on_tick;
 	explore_expect(co_loop_on_next_tick(loop, &tick), 0);
+	wait_for_count();
 	explore_expect(co_loop_unref(loop), 0);
 
 	return NULL;
@@ -204,7 +218,11 @@ static void note_parked(struct co_task *task, void *arg)
 
 static int suspend(void *arg)
 {
-	return co_suspend(note_parked, arg);
+	int rc = co_suspend(note_parked, arg);
+
+	add_one(NULL);
+
+	return rc;
 }
 
 static void *resume_it(void *arg)
@@ -215,20 +233,28 @@ static void *resume_it(void *arg)
 	while ((task = AO_load_acquire((AO_t *)arg)) == 0)
 		co__atomic_pause();
 	explore_expect(co_resume((struct co_task *)task), 0);
+	wait_for_count();
 	explore_expect(co_loop_unref(loop), 0);
 
 	return NULL;
 }
 
-static void run_resume(void)
+/* Pinned to one worker or the other, or to none. */
+static void resume(bool pinned)
 {
 	static AO_t parked;
+	struct co_task_attr attr = CO_TASK_ATTR_INIT;
 	int other, result = 1;
 	struct co_task *task;
 
+	begin();
 	AO_store(&parked, 0);
 	loop = explore_loop(2);
-	explore_expect(co_spawn(loop, suspend, &parked, &task), 0);
+	attr.pinned = pinned;
+	for (unsigned i = pinned ? explore_choose(2) : 0; i > 0; i--)
+		explore_expect(co_spawn_with(loop, &attr, yield_and_add, NULL,
+				NULL), 0);
+	explore_expect(co_spawn_with(loop, &attr, suspend, &parked, &task), 0);
 	explore_expect(co_loop_ref(loop), 0);
 	other = explore_thread(resume_it, &parked);
 	explore_expect(co_loop_run(loop), 0);
@@ -236,6 +262,16 @@ static void run_resume(void)
 	explore_expect(result, 0);
 	explore_join(other);
 	explore_expect(co_loop_destroy(loop), 0);
+}
+
+static void run_resume(void)
+{
+	resume(false);
+}
+
+static void run_resume_pinned(void)
+{
+	resume(true);
 }
 
 static void *stop_loop(void *arg)
@@ -418,11 +454,14 @@ static void run_pinned(void)
 
 const struct explore_scenario explore_loops[] = {
 	{ "loop: tasks are spawned and joined", run_spawn, 500, false },
-	{ "loop: two tasks run at once", run_meet, 500, false },
+	{ "loop: two tasks run at once", run_meet_two, 500, false },
+	{ "loop: three tasks run at once", run_meet_three, 500, false },
 	{ "loop: the monitor sees who computes", run_monitor, 300, false },
 	{ "loop: a tick from outside", run_tick, 500, false },
 	{ "loop: the last references are given up", run_unref, 500, false },
 	{ "loop: resumed from outside", run_resume, 500, false },
+	{ "loop: resumed from outside, pinned", run_resume_pinned, 800,
+		false },
 	{ "loop: stopped from outside", run_stop, 300, false },
 	{ "loop: stuck, exactly when it is", run_stuck, 500, false },
 	{ "loop: two sleep", run_sleep, 300, false },

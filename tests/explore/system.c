@@ -21,6 +21,8 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "loop.h"
+
 #define OBJECTS 64u
 #define FIRST_FD (1 << 20)
 #define LINE ((size_t)64)	/* what memory is given out by */
@@ -439,6 +441,14 @@ struct co_loop *explore_loop(unsigned threads)
 	return loop;
 }
 
+/* A frame that was used is free again. */
+static void expect_free(struct co_task *task, void *arg)
+{
+	(void)arg;
+	if (AO_load(&task->wait) != 0)
+		explore_expect(AO_load(&task->joined.word), CO__TASK_RELEASED);
+}
+
 int explore_loop_run(unsigned threads, co_task_fn *fn, void *arg)
 {
 	struct co_loop *loop = explore_loop(threads);
@@ -446,6 +456,8 @@ int explore_loop_run(unsigned threads, co_task_fn *fn, void *arg)
 
 	explore_expect(co_spawn(loop, fn, arg, NULL), 0);
 	rc = co_loop_run(loop);
+	if (rc == 0)
+		co__frames_visit(loop, expect_free, NULL);
 	explore_expect(co_loop_destroy(loop), 0);
 
 	return rc;

@@ -153,15 +153,20 @@ static void run_lock_some(void)
 	explore_expect(explore_loop_run(2, lock_some, NULL), 0);
 }
 
-/* Who finds the lock free after another's use may end it and give the memory
- * back. */
-static int use_and_count(void *arg)
+/* Who had the lock last may end it and give its memory back, though another is
+ * still on its way out of co_lock_release(). */
+static int use_and_end(void *arg)
 {
 	struct co_lock *mine = arg;
+	bool last;
 
 	explore_expect(co_lock_acquire(mine), 0);
-	AO_fetch_and_add1(&count);
+	last = AO_fetch_and_add1(&count) == TASKS - 1;
 	explore_expect(co_lock_release(mine), 0);
+	if (!last)
+		return 0;
+	explore_expect(co_lock_deinit(mine), 0);
+	explore_allocator.release(NULL, mine, sizeof *mine);
 
 	return 0;
 }
@@ -169,17 +174,11 @@ static int use_and_count(void *arg)
 static int end_lock(void *arg)
 {
 	struct co_lock *mine = explore_allocator.allocate(NULL, sizeof *mine);
-	struct co_task *tasks[2];
 
 	(void)arg;
 	co_lock_init(mine);
-	for (int i = 0; i < 2; i++)
-		explore_expect(co_spawn(NULL, use_and_count, mine, &tasks[i]),
-				0);
-	for (int i = 0; i < 2; i++)
-		explore_expect(co_join(tasks[i], NULL), 0);
-	explore_expect(co_lock_deinit(mine), 0);
-	explore_allocator.release(NULL, mine, sizeof *mine);
+	for (int i = 0; i < TASKS; i++)
+		explore_expect(co_spawn(NULL, use_and_end, mine, NULL), 0);
 
 	return 0;
 }
@@ -193,10 +192,15 @@ static void run_lock_end(void)
 /* --- One end of each wait ------------------------------------------------- */
 
 static AO_t parked;		/* atomic: the task that is suspended, or 0 */
+static bool parking;		/* plain: parked() runs */
 
+/* Only co_resume() may end the wait before this has returned. */
 static void note_parked(struct co_task *task, void *arg)
 {
 	(void)arg;
+	parking = true;
+	explore_step();
+	parking = false;
 	/* Release: pairs with resume_once. */
 	AO_store_release(&parked, (AO_t)task);
 }
@@ -210,8 +214,7 @@ static int suspend_in_time(void *arg)
 	co_deadline_begin(&scope, co_after(150 * CO_MICROSECOND));
 	rc = co_suspend(note_parked, NULL);
 	co_deadline_end(&scope);
-	/* Released with the outcome; pairs with expect_end. */
-	AO_store_release(&count, 1);
+	explore_check(!parking);
 
 	return rc;
 }
@@ -235,8 +238,8 @@ static void *resume_once(void *arg)
 	return NULL;
 }
 
-/* It is resumed, or too late, or cancelled, and whoever did that knows. */
-static void expect_end(bool cancels)
+/* It is resumed or too late, and whoever resumed it knows. */
+static void run_suspend(void)
 {
 	struct co_task *task;
 	int resumed = 1, result = 1, other;
@@ -246,23 +249,11 @@ static void expect_end(bool cancels)
 	explore_expect(co_spawn(loop, suspend_in_time, NULL, &task), 0);
 	explore_expect(co_loop_ref(loop), 0);
 	other = explore_thread(resume_once, &resumed);
-	if (cancels)
-		explore_expect(co_cancel(task), 0);
 	explore_expect(co_loop_run(loop), 0);
 	explore_join(other);
 	explore_expect(co_join(task, &result), 0);
-	if (resumed == 0)
-		explore_expect(result, 0);
-	else
-		explore_check(result == -ETIMEDOUT
-				|| (cancels && result == -ECANCELED));
+	explore_expect(result, resumed == 0 ? 0 : -ETIMEDOUT);
 	explore_expect(co_loop_destroy(loop), 0);
-}
-
-static void run_suspend(void)
-{
-	begin();
-	expect_end(false);
 }
 
 static int cancel_it(void *arg)
@@ -272,25 +263,56 @@ static int cancel_it(void *arg)
 	return 0;
 }
 
-/* All three want to end the same wait. */
-static int suspend_and_cancel(void *arg)
+static int suspend_for_ever(void *arg)
+{
+	int rc = co_suspend(note_parked, arg);
+
+	explore_check(!parking);
+
+	return rc;
+}
+
+/* Spawn FN, cancel it from another task, and say what came of it. */
+static int spawn_and_cancel(co_task_fn *fn)
 {
 	struct co_task *task, *canceller;
-	int *ret_result = arg;
+	int result = 1;
 
-	explore_expect(co_spawn(NULL, suspend_in_time, NULL, &task), 0);
+	explore_expect(co_spawn(NULL, fn, NULL, &task), 0);
 	explore_expect(co_spawn(NULL, cancel_it, task, &canceller), 0);
 	explore_expect(co_join(canceller, NULL), 0);
-	explore_expect(co_join(task, ret_result), 0);
+	explore_expect(co_join(task, &result), 0);
+
+	return result;
+}
+
+/* Nothing else ends its wait, whether it has begun or not. */
+static int cancel_one(void *arg)
+{
+	(void)arg;
+	AO_store(&parked, 0);
+	explore_expect(spawn_and_cancel(suspend_for_ever), -ECANCELED);
 
 	return 0;
 }
 
+static void run_cancel(void)
+{
+	explore_expect(explore_loop_run(2, cancel_one, NULL), 0);
+}
+
+static int suspend_and_cancel(void *arg)
+{
+	*(int *)arg = spawn_and_cancel(suspend_in_time);
+
+	return 0;
+}
+
+/* All three want to end the same wait. */
 static void run_three_ends(void)
 {
 	int resumed = 1, result = 1, other;
 
-	begin();
 	AO_store(&parked, 0);
 	loop = explore_loop(2);
 	explore_expect(co_spawn(loop, suspend_and_cancel, &result, NULL), 0);
@@ -305,12 +327,6 @@ static void run_three_ends(void)
 	explore_expect(co_loop_destroy(loop), 0);
 }
 
-static void run_cancelled_before(void)
-{
-	begin();
-	expect_end(true);
-}
-
 /* --- Slots ---------------------------------------------------------------- */
 
 static struct co__slot slot;
@@ -319,6 +335,7 @@ static unsigned news;		/* plain: written before the slot is raised */
 static int wait_in_slot(void *arg)
 {
 	static struct co__slot *const slots[] = { &slot };
+	co_time until;
 	int rc;
 
 	(void)arg;
@@ -328,6 +345,10 @@ static int wait_in_slot(void *arg)
 		explore_expect(rc, 0);
 	}
 	explore_expect(news, 1);
+	/* The end of the first wait is not that of the next. */
+	until = co_after(100 * CO_MICROSECOND);
+	explore_expect(co_sleep_until(until), 0);
+	explore_check(co_now() >= until);
 
 	return 0;
 }
@@ -359,39 +380,60 @@ static void run_slot(void)
 
 /* --- Deadlines ------------------------------------------------------------ */
 
-/* A timer that was set for an earlier scope goes off in a later wait, which has
- * a deadline of its own. */
+/* The timer of the first scope, which an event ended, goes off in a later wait,
+ * which has a deadline of its own. */
 static int wait_twice(void *arg)
+{
+	struct co_deadline scope;
+	int rc;
+
+	co_deadline_begin(&scope, co_after(100 * CO_MICROSECOND));
+	rc = co_lock_acquire(&lock);
+	explore_check(rc == 0 || rc == -ETIMEDOUT);
+	co_deadline_end(&scope);
+	if (rc == 0)
+		explore_expect(co_lock_release(&lock), 0);
+	co_deadline_begin(&scope, co_after(400 * CO_MICROSECOND));
+	explore_expect(co_suspend(note_parked, arg), -ETIMEDOUT);
+	explore_check(co_now() >= scope.when_);
+	explore_expect(co_deadline_end(&scope), -ETIMEDOUT);
+
+	return 0;
+}
+
+/* It ends while its timer is still set, or goes off. */
+static int wait_once(void *arg)
 {
 	struct co_deadline scope;
 
 	(void)arg;
-	co_deadline_begin(&scope, co_after(150 * CO_MICROSECOND));
-	co_sleep(100 * CO_MICROSECOND);
+	co_deadline_begin(&scope, co_after(100 * CO_MICROSECOND));
+	if (co_lock_acquire(&lock) == 0)
+		explore_expect(co_lock_release(&lock), 0);
 	co_deadline_end(&scope);
-	co_deadline_begin(&scope, co_after(400 * CO_MICROSECOND));
-	AO_store(&parked, 0);
-	explore_expect(co_suspend(note_parked, NULL), -ETIMEDOUT);
-	explore_check(co_now() >= scope.when_);
-	explore_expect(co_deadline_end(&scope), -ETIMEDOUT);
-	explore_expect(co_sleep(10 * CO_MICROSECOND), 0);
 
 	return 0;
 }
 
 static int wait_twice_each(void *arg)
 {
-	struct co_task *task;
+	struct co_task *twice, *once;
 
-	explore_expect(co_spawn(NULL, wait_twice, NULL, &task), 0);
-	wait_twice(arg);
-	explore_expect(co_join(task, NULL), 0);
+	(void)arg;
+	explore_expect(co_lock_acquire(&lock), 0);
+	explore_expect(co_spawn(NULL, wait_twice, NULL, &twice), 0);
+	explore_expect(co_spawn(NULL, wait_once, NULL, &once), 0);
+	explore_expect(co_yield(), 0);
+	explore_expect(co_lock_release(&lock), 0);
+	explore_expect(co_join(once, NULL), 0);
+	explore_expect(co_join(twice, NULL), 0);
 
 	return 0;
 }
 
 static void run_deadlines(void)
 {
+	begin();
 	explore_expect(explore_loop_run(2, wait_twice_each, NULL), 0);
 }
 
@@ -402,8 +444,8 @@ const struct explore_scenario explore_waits[] = {
 	{ "lock: its memory is given back", run_lock_end, 500, false },
 	{ "wait: resumed or late", run_suspend, 500, false },
 	{ "wait: resumed, late or cancelled", run_three_ends, 500, false },
-	{ "wait: cancelled before", run_cancelled_before, 300, false },
+	{ "wait: cancelled", run_cancel, 300, false },
 	{ "slot: raised while a task begins to wait", run_slot, 500, false },
-	{ "time: a deadline after another", run_deadlines, 300, false },
+	{ "time: a deadline after another", run_deadlines, 1000, false },
 	{ NULL, NULL, 0, false },
 };
