@@ -1,0 +1,154 @@
+# SPDX-License-Identifier: MIT
+"""The tables as text: for a terminal, and as Markdown for the manual."""
+
+import re
+
+from figures import OURS
+
+BEGIN = "<!-- figures: bench/run.py --markdown writes what is between -->"
+END = "<!-- end of the figures -->"
+
+
+def number(value, unit=""):
+    """Three digits that count, and the unit."""
+    if value == 0:
+        text = "0"
+    elif abs(value) >= 100:
+        text = f"{value:,.0f}"
+    elif abs(value) >= 10:
+        text = f"{value:.1f}"
+    else:
+        text = f"{value:.2f}"
+    return f"{text} {unit}".strip()
+
+
+def ratio(spread):
+    return f"{spread.median:.2f}" if spread else ""
+
+
+def verdict(result):
+    """yes, no, or nothing if there is no goal that can be looked at."""
+    known = [met for _, met in result.goals if met is not None]
+    if not known:
+        return ""
+    return "yes" if all(known) else "no"
+
+
+def cells(result):
+    """What stands in a line, as text."""
+    unit = result.line.unit
+    ours = result.ours
+    best = result.best
+    return [
+        result.line.number,
+        result.line.title,
+        number(ours.median, unit) if ours else "",
+        f"{number(ours.least)}-{number(ours.most)}" if ours else "",
+        number(result.limit, unit) if result.limit is not None else "",
+        ratio(result.to_limit),
+        f"{result.titles[best]} {number(result.spreads[best].median)}"
+        if best else "",
+        ratio(result.to_best),
+        verdict(result),
+    ]
+
+
+HEADINGS = ["", "", "coloop", "min-max", "limit", "to it", "best peer",
+            "to it", "goal met"]
+
+
+def ours_first(results):
+    """The comparisons, and then what is a property of the machine."""
+    return ([result for result in results if result.ours],
+            [result for result in results if not result.ours])
+
+
+def table(results):
+    """For a terminal."""
+    compared, machine = ours_first(results)
+    lines = [HEADINGS] + [cells(result) for result in compared]
+    widths = [max(len(line[i]) for line in lines)
+              for i in range(len(HEADINGS))]
+    text = []
+    for line in lines:
+        text.append("  ".join(
+            cell.ljust(width) if i < 2 else cell.rjust(width)
+            for i, (cell, width) in enumerate(zip(line, widths))).rstrip())
+    text.append("")
+    for result in machine:
+        for spread in result.spreads.values():
+            value = number(spread.median, result.line.unit)
+            text.append(f"{result.line.title:40} {value:>14}")
+    return "\n".join(text)
+
+
+def row_of(words):
+    return "| " + " | ".join(words) + " |"
+
+
+def peers_of(results):
+    names = {}
+    for result in results:
+        for name in result.peers:
+            names[name] = result.titles[name]
+    return names
+
+
+def markdown_table(results):
+    peers = peers_of(results)
+    headings = ["", "", "unit", "limit", "coloop", "min-max",
+                *peers.values(), "to the limit", "to the best peer",
+                "goal met"]
+    text = [row_of(headings),
+            row_of(["---", "---", "---"] + ["---:"] * (len(headings) - 3))]
+    for result in results:
+        cell = cells(result)
+        text.append(row_of(
+            [cell[0], cell[1], result.line.unit,
+             number(result.limit) if result.limit is not None else "",
+             number(result.ours.median), cell[3]]
+            + [number(result.spreads[name].median)
+               if name in result.spreads else "" for name in peers]
+            + [cell[5], cell[7], cell[8]]))
+    return text
+
+
+def markdown(results, about):
+    compared, machine = ours_first(results)
+    text = [BEGIN, ""] + [f"- {line}" for line in about] + [""]
+    for suite in dict.fromkeys(result.line.suite for result in compared):
+        text += markdown_table([result for result in compared
+                                if result.line.suite == suite]) + [""]
+    if machine:
+        text += [row_of(["what this machine can do", "", "min-max"]),
+                 row_of(["---", "---:", "---:"])]
+    for result in machine:
+        for spread in result.spreads.values():
+            text.append(row_of([
+                result.line.title, number(spread.median, result.line.unit),
+                f"{number(spread.least)}-{number(spread.most)}"]))
+    return "\n".join(text + ["", END])
+
+
+def write_markdown(path, results, about):
+    """Put the tables between the two marks in the file PATH."""
+    with open(path, encoding="utf-8") as file:
+        text = file.read()
+    between = re.compile(re.escape(BEGIN) + ".*?" + re.escape(END), re.S)
+    if not between.search(text):
+        raise SystemExit(f"{path}: it lacks the marks around the figures")
+    text = between.sub(lambda _: markdown(results, about), text)
+    with open(path, "w", encoding="utf-8") as file:
+        file.write(text)
+
+
+def failures(figures, programs):
+    """What could not be measured."""
+    titles = {(program.suite, program.name): program.title
+              for program in programs}
+    return [f"{titles.get((suite, name), name)}, {row}: {why}"
+            for (suite, name, row), why in figures.failures.items()]
+
+
+__all__ = ["BEGIN", "END", "OURS", "failures", "markdown", "number", "ratio",
+           "table", "verdict", "write_markdown"]
