@@ -72,7 +72,7 @@ class Result:
         self.limit = self.find_limit()
         self.to_best = self.ratio_to(self.best, line.row)
         self.to_limit = self.ratio_to_limit()
-        self.goals = [(goal, self.check(goal)) for goal in line.goals]
+        self.goals = [(goal, *self.check(goal)) for goal in line.goals]
 
     def best_peer(self):
         if not self.peers:
@@ -104,7 +104,8 @@ class Result:
         return spread
 
     def check(self, goal):
-        """Whether the goal is met, or None where nobody can tell."""
+        """What there is instead, and whether that meets the goal; None where
+        nobody can tell."""
         line = self.line
         if goal.program is None:
             spread = self.figures.spread(line.suite, OURS, line.row,
@@ -113,8 +114,8 @@ class Result:
             spread = self.figures.ratio(line.suite, goal.metric, OURS,
                                         line.row, goal.program, goal.row)
         if spread is None:
-            return None
-        return goal.met_by(spread.median)
+            return None, None
+        return spread.median, goal.met_by(spread.median)
 
     def says(self, goal):
         """A goal as people read it."""

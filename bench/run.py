@@ -42,6 +42,7 @@ def arguments():
     add("--markdown", metavar="FILE",
         help="write the tables between the marks in this file, too")
     options = parser.parse_args()
+    options.build = os.path.abspath(options.build)
     options.source = here
     return options
 

@@ -3,8 +3,6 @@
 
 import re
 
-from figures import OURS
-
 BEGIN = "<!-- figures: bench/run.py --markdown writes what is between -->"
 END = "<!-- end of the figures -->"
 
@@ -22,13 +20,28 @@ def number(value, unit=""):
     return f"{text} {unit}".strip()
 
 
+STEPS = {"ns": (1000, ["ns", "us", "ms", "s"]),
+         "us": (1000, ["us", "ms", "s"]),
+         "s": (1000, ["s"]),
+         "B": (1024, ["B", "KiB", "MiB"])}
+
+
+def human(value, unit):
+    """The same in the unit in which it is easiest to read."""
+    step, units = STEPS.get(unit, (1, [unit]))
+    while len(units) > 1 and abs(value) >= 10 * step:
+        value /= step
+        units = units[1:]
+    return number(value, units[0].replace("us", "\u00b5s"))
+
+
 def ratio(spread):
     return f"{spread.median:.2f}" if spread else ""
 
 
 def verdict(result):
     """yes, no, or nothing if there is no goal that can be looked at."""
-    known = [met for _, met in result.goals if met is not None]
+    known = [met for _, _, met in result.goals if met is not None]
     if not known:
         return ""
     return "yes" if all(known) else "no"
@@ -148,7 +161,3 @@ def failures(figures, programs):
               for program in programs}
     return [f"{titles.get((suite, name), name)}, {row}: {why}"
             for (suite, name, row), why in figures.failures.items()]
-
-
-__all__ = ["BEGIN", "END", "OURS", "failures", "markdown", "number", "ratio",
-           "table", "verdict", "write_markdown"]

@@ -1,0 +1,57 @@
+#!/bin/sh
+# SPDX-License-Identifier: MIT
+#
+# Each row of the benchmarks runs and prints figures that can be true, and the
+# driver makes its table, its page and its Markdown of them.
+
+program=${top_builddir:-.}/bench/micro/coloop
+src=${top_srcdir:-$(dirname "$0")/..}
+work=$(mktemp -d) || exit 1
+trap 'rm -rf "$work"' EXIT
+wrong=0
+
+# The rows that can't be divided are too long, and much alike.
+rows=$("$program" --list | grep -Ev '^(fib-30|timers|memory-1m)')
+[ "$(printf '%s\n' $rows | wc -l)" -ge 15 ] || {
+	echo "only these rows: $rows"
+	wrong=1
+}
+
+for row in $rows
+do
+	BENCH_DIVIDE=5000 timeout 60 "$program" "$row" >"$work/$row"
+	status=$?
+	# Less memory than the row needs is not a fault.
+	[ $status = 77 ] && continue
+	if [ $status != 0 ] || ! awk -F '\t' -v row="$row" '
+		NF != 3 || $1 != row { bad = 1 }
+		$2 ~ /^(wall_ns|rss)$/ && $3 > 0 && $3 < 1e8 { good = 1 }
+		END { exit bad || !good }' "$work/$row"
+	then
+		echo "$row: status $status:" && cat "$work/$row"
+		wrong=1
+	fi
+done
+
+[ "$("$program" no-such-row 2>/dev/null; echo $?)" = 2 ] || {
+	echo "a row that doesn't exist is run"
+	wrong=1
+}
+
+command -v python3 >/dev/null || exit $wrong
+sed -n '/^<!-- /p' "$src/doc/performance.md" >"$work/performance.md"
+if ! python3 -B "$src/bench/run.py" --build "${top_builddir:-.}/bench" \
+	--programs coloop --only 1,6a --repeat 2 --seconds 0.01 \
+	--output "$work" --markdown "$work/performance.md" >"$work/out" 2>&1
+then
+	cat "$work/out"
+	wrong=1
+fi
+for file in table.txt index.html performance.md
+do
+	grep -q 'Switch, 2 tasks' "$work/$file" || {
+		echo "$file lacks a row"
+		wrong=1
+	}
+done
+exit $wrong
