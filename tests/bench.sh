@@ -16,6 +16,9 @@ rows=$("$program" --list | grep -Ev '^(fib-30|timers|memory-1m)')
 	echo "only these rows: $rows"
 	wrong=1
 }
+# Checkers of code can't have so many tasks at once.
+[ -z "${CO_TEST_SANITIZER-}" ] ||
+	rows=$(printf '%s\n' $rows | grep -Ev '^(spawn-10k|memory)')
 
 for row in $rows
 do

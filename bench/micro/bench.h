@@ -144,6 +144,7 @@ static inline void bench_end(long count)
 	bench_value("wall_ns", wall / (double)count);
 	bench_value("cpu_ns", cpu / (double)count);
 	bench_value("cores", wall > 0 ? cpu / wall : 0);
+	bench_value("count", (double)count);
 }
 
 /* Fork and join: fib(n) spawns fib(n - 1), calls fib(n - 2), and joins. */

@@ -11,6 +11,7 @@
 #include <coloop.h>
 #include <errno.h>
 #include <stdatomic.h>
+#include <sys/socket.h>
 
 static struct co_task *tasks[BENCH_BATCH];
 static struct co_channel *there, *back;
@@ -265,6 +266,49 @@ static void run_lock_handover(void)
 	lock_by(count_and_yield);
 }
 
+/* Sockets */
+
+enum { ECHO_SIZE = 64 };
+
+static struct co_io *open_io(int fd)
+{
+	struct co_io *io = NULL;
+
+	good(co_io_open(NULL, fd, &io), "open");
+	return io;
+}
+
+static int echo(void *io)
+{
+	char data[ECHO_SIZE];
+	ssize_t size;
+
+	while ((size = co_io_read(io, data, sizeof data)) > 0)
+		good(co_io_write_full(io, data, (size_t)size, NULL), "write");
+	return co_io_close(io);
+}
+
+static void run_echo(void)
+{
+	long count = bench_times(BENCH_ROUND_TRIPS);
+	char data[ECHO_SIZE] = "";
+	struct co_io *client;
+	int fds[2];
+
+	good(socketpair(AF_UNIX, SOCK_STREAM, 0, fds), "socketpair");
+	client = open_io(fds[0]);
+	spawn(echo, open_io(fds[1]), tasks);
+	bench_begin();
+	for (long i = 0; i < count; i++) {
+		good(co_io_write_full(client, data, sizeof data, NULL),
+				"write");
+		good(co_io_read_full(client, data, sizeof data, NULL), "read");
+	}
+	bench_end(2 * count);
+	co_io_close(client);
+	join(tasks[0]);
+}
+
 /* Fork and join */
 
 static int fib(void *arg)
@@ -346,6 +390,7 @@ static const struct bench_row rows[] = {
 	{ "lock-handover", run_lock_handover, 1, 0 },
 	{ "lock-2t", run_lock, 2, 0 },
 	{ "lock-handover-2t", run_lock_handover, 2, 0 },
+	{ "echo", run_echo, 1, 0 },
 	{ "fib-20", run_fib, 1, 20 },
 	{ "fib-20-2t", run_fib, 2, 20 },
 	{ "fib-30", run_fib, 1, 30 },
