@@ -20,54 +20,23 @@
 #define secure_getenv getenv
 #endif
 
-/* --- All loops, for the overflow report ---------------------------------- */
+/* --- The overflow report -------------------------------------------------- */
 
-static struct co__spin all_loops_lock;
-static AO_t all_loops;		/* atomic: struct co_loop *; lock to change */
-
-/* Runs in a signal handler of a thread that overran a stack. */
+/* Runs in a signal handler of a thread that overran a stack.  It ran a task of
+ * its own loop, which can't be destroyed as long as it does. */
 static bool find_overrun(const void *address, char *name,
 		size_t *ret_stack_size)
 {
-	/* Acquire: pairs with enlist. */
-	struct co_loop *loop = (struct co_loop *)AO_load_acquire(&all_loops);
+	struct co__worker *worker = co__worker_here;
+	struct co_task *task = worker == NULL ? NULL
+			: co__frame_guarded(worker->loop, address);
 
-	for (; loop != NULL; loop = loop->next_loop) {
-		struct co_task *task = co__frame_guarded(loop, address);
+	if (task == NULL)
+		return false;
+	memcpy(name, task->name, sizeof task->name);
+	*ret_stack_size = (size_t)1 << task->size_class;
 
-		if (task == NULL)
-			continue;
-		memcpy(name, task->name, sizeof task->name);
-		*ret_stack_size = (size_t)1 << task->size_class;
-		return true;
-	}
-
-	return false;
-}
-
-static void enlist(struct co_loop *loop)
-{
-	co__spin_acquire(&all_loops_lock);
-	loop->next_loop = (struct co_loop *)AO_load(&all_loops);
-	/* Release: pairs with find_overrun. */
-	AO_store_release(&all_loops, (AO_t)loop);
-	co__spin_release(&all_loops_lock);
-}
-
-static void delist(struct co_loop *loop)
-{
-	struct co_loop *other;
-
-	co__spin_acquire(&all_loops_lock);
-	other = (struct co_loop *)AO_load(&all_loops);
-	if (other == loop) {
-		AO_store(&all_loops, (AO_t)loop->next_loop);
-	} else {
-		while (other->next_loop != loop)
-			other = other->next_loop;
-		other->next_loop = loop->next_loop;
-	}
-	co__spin_release(&all_loops_lock);
+	return true;
 }
 
 /* --- Memory -------------------------------------------------------------- */
@@ -284,7 +253,6 @@ static int create(const struct co_loop_options *options,
 		allocator->release(allocator->context, loop, sizeof *loop);
 		return rc;
 	}
-	enlist(loop);
 	*ret_loop = loop;
 
 	return 0;
@@ -330,7 +298,6 @@ int co_loop_destroy(struct co_loop *loop)
 	/* Acquire: pairs with co__loop_leave. */
 	while (AO_load_acquire(&loop->visitors) != 0)
 		sched_yield();
-	delist(loop);
 	co__tcp_forget(loop);
 	co__fds_destroy(loop);
 	loop->os->destroy(loop->poller);

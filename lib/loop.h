@@ -25,7 +25,6 @@ struct co_loop {
 	const struct co__os_backend *os;	/* constant */
 	struct co__poller *poller;	/* constant */
 	struct co_allocator allocator;	/* constant */
-	struct co_loop *next_loop;	/* lock: of all loops, in loop.c */
 	struct co__worker *workers;	/* constant; an array */
 	void *workers_block;		/* constant: its memory */
 	AO_t pinned_outside;		/* atomic: deals pinned tasks out */

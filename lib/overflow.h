@@ -16,9 +16,10 @@
 #define CO__OVERFLOW_NAME_SIZE 32
 
 /* Finds the task in whose guard page ADDRESS lies: its name, "" if it has
- * none, and the size of its stack in bytes.  False if there is no such task.
- * It is called in a signal handler, by any thread: it must be
- * async-signal-safe, and must not rely on a lock that the thread may hold. */
+ * none, and the size of its stack in bytes.  False if there is no such task
+ * that the calling thread could have run.  It is called in a signal handler,
+ * by any thread: it must be async-signal-safe, and must not rely on a lock
+ * that the thread may hold. */
 typedef bool co__overflow_find(const void *address,
 		char ret_name[CO__OVERFLOW_NAME_SIZE], size_t *ret_stack_size);
 
