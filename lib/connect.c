@@ -7,7 +7,6 @@
 #include <errno.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
-#include <unistd.h>
 
 #include "fd.h"
 #include "wait.h"
@@ -59,7 +58,7 @@ static int begin_connect(const struct sockaddr *address, socklen_t size,
 	/* Interrupted, it goes on in the background. */
 	*ret_pending = rc == -EINPROGRESS || rc == -EINTR;
 	if (rc < 0 && !*ret_pending) {
-		close(fd);
+		co__fd_close(fd);
 		return rc;
 	}
 	*ret_fd = fd;
@@ -85,7 +84,7 @@ int co_tcp_connect(const struct sockaddr *address, socklen_t size,
 		return rc;
 	rc = co__io_adopt(self->loop, fd, &io);
 	if (rc < 0) {
-		close(fd);
+		co__fd_close(fd);
 		return rc;
 	}
 	if (pending)

@@ -191,8 +191,10 @@ static void finish(struct co_io *io)
 	bool ours;
 
 	pthread_mutex_lock(&fds->lock);
-	ours = !io->disowned;
-	co__fd_end(io);
+	ours = io->kind == CO__FD_IO && !io->disowned;
+	/* What is borrowed ends when the last borrower gives it back. */
+	if (io->kind == CO__FD_IO)
+		co__fd_end(io);
 	if (ours) {
 		restore_mode(io);
 		close(io->fd);
@@ -211,6 +213,12 @@ void co__fd_leave(struct co_io *io, AO_t role)
 	} while (!AO_compare_and_swap_full(&io->users, users, users - role));
 	if (users - role == CO__FD_CLOSED)
 		finish(io);
+}
+
+void co__fd_close(int fd)
+{
+	close(fd);
+	co__tcp_descriptor_freed();
 }
 
 int co__fd_ask(int fd, unsigned events)

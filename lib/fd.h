@@ -20,6 +20,7 @@
  *             the entry free.
  */
 
+#include <netinet/in.h>
 #include <pthread.h>
 #include <sys/socket.h>
 
@@ -35,6 +36,13 @@
 
 enum co__fd_kind { CO__FD_FREE, CO__FD_IO, CO__FD_WATCHED, CO__FD_BORROWED };
 
+/* The address of a peer, of either family. */
+union co__peer {
+	struct sockaddr any;
+	struct sockaddr_in v4;
+	struct sockaddr_in6 v6;
+};
+
 struct co_io {
 	struct co__slot ready[2];	/* atomic: to read, to write */
 	AO_t users;			/* atomic: see above */
@@ -49,6 +57,10 @@ struct co_io {
 	unsigned char disowned;		/* lock: the descriptor is not ours */
 	AO_t generation;		/* atomic; lock to change */
 	unsigned borrowers;		/* lock: calls of co_wait_fd */
+
+	/* Of an accepted connection: see tcp.c. */
+	void *server;			/* constant while it is served */
+	union co__peer peer;		/* constant while it is served */
 
 	/* Of a watched descriptor: see watch.c. */
 	AO_t node;			/* atomic: struct co_resume_node *, or 0 */
@@ -92,12 +104,17 @@ void co__fd_end(struct co_io *io);
 int co__fd_enter(struct co_io *io, AO_t role);
 void co__fd_leave(struct co_io *io, AO_t role);
 
+/* Close FD, which is nobody's co_io. */
+void co__fd_close(int fd);
+
 /* What of EVENTS is there on FD now, by asking the system: 0, a mask, or a
  * negative errno value. */
 int co__fd_ask(int fd, unsigned events);
 
-/* co_io_open for a descriptor that the library has just made: a socket,
- * non-blocking. */
+/* co_io_open for a descriptor that the library has just made: a stream socket,
+ * non-blocking.  If some task has yet to leave an earlier file of the same
+ * number, the socket gets another one.  It owns FD on success only.  -EMFILE,
+ * -ENOMEM, -ENOSPC. */
 int co__io_adopt(struct co_loop *loop, int fd, struct co_io **ret_io);
 
 /* One non-blocking system call: a count or a negative errno value. */

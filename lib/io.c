@@ -31,7 +31,6 @@
 #include <fcntl.h>
 #include <limits.h>
 #include <netinet/in.h>
-#include <sched.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -339,27 +338,6 @@ static int begin_io(struct co_io *io)
 	return rc;
 }
 
-/* The entry belongs to a descriptor that was closed by others, whose number is
- * used anew: let its users go.  The lock is held, and released meanwhile. */
-static void evict(struct co_io *io)
-{
-	struct co__fds *fds = &io->loop->fds;
-	struct co_task *self = co_self();
-
-	io->disowned = 1;
-	pthread_mutex_unlock(&fds->lock);
-	co_io_close(io);
-	/* Their calls return -EBADF as soon as they run. */
-	pthread_mutex_lock(&fds->lock);
-	while (io->kind == CO__FD_IO) {
-		pthread_mutex_unlock(&fds->lock);
-		if (self != NULL)
-			co__worker_yield(self);
-		sched_yield();
-		pthread_mutex_lock(&fds->lock);
-	}
-}
-
 int co_io_open(struct co_loop *loop, int fd, struct co_io **ret_io)
 {
 	struct co_io *io;
@@ -387,7 +365,25 @@ int co_io_open(struct co_loop *loop, int fd, struct co_io **ret_io)
 	return rc;
 }
 
-int co__io_adopt(struct co_loop *loop, int fd, struct co_io **ret_io)
+/* The entry belongs to a descriptor that was closed by others, whose number is
+ * used anew.  Let go who uses it: their calls return -EBADF when they run. */
+static void evict(struct co_io *io)
+{
+	struct co__fds *fds = &io->loop->fds;
+	enum co__fd_kind kind;
+
+	pthread_mutex_lock(&fds->lock);
+	kind = (enum co__fd_kind)io->kind;
+	io->disowned = 1;
+	pthread_mutex_unlock(&fds->lock);
+	if (kind == CO__FD_WATCHED)
+		co_loop_remove_fd(io->loop, io->fd);
+	else
+		co_io_close(io);
+}
+
+/* -EEXIST: the entry of FD is in use. */
+static int try_adopt(struct co_loop *loop, int fd, struct co_io **ret_io)
 {
 	struct co_io *io;
 	int rc = co__fd_entry(loop, fd, &io);
@@ -395,15 +391,43 @@ int co__io_adopt(struct co_loop *loop, int fd, struct co_io **ret_io)
 	if (rc < 0)
 		return rc;
 	pthread_mutex_lock(&loop->fds.lock);
-	if (io->kind == CO__FD_IO)
-		evict(io);
 	rc = io->kind == CO__FD_FREE ? begin_io(io) : -EEXIST;
-	io->is_socket = io->is_stream = 1;
-	pthread_mutex_unlock(&loop->fds.lock);
 	if (rc == 0)
+		io->is_socket = io->is_stream = 1;
+	pthread_mutex_unlock(&loop->fds.lock);
+	if (rc == 0 || rc == -EEXIST)
 		*ret_io = io;
 
 	return rc;
+}
+
+/* Adopt FD under a number above its own. */
+static int adopt_elsewhere(struct co_loop *loop, int fd, struct co_io **ret_io)
+{
+	int rc, next = fd;
+
+	do {
+		next = fcntl(fd, F_DUPFD_CLOEXEC, next + 1);
+		if (next < 0)	/* EINVAL: above the limit */
+			return errno == EINVAL ? -EMFILE : -errno;
+		rc = try_adopt(loop, next, ret_io);
+		co__fd_close(rc == 0 ? fd : next);
+	} while (rc == -EEXIST);
+
+	return rc;
+}
+
+int co__io_adopt(struct co_loop *loop, int fd, struct co_io **ret_io)
+{
+	int rc = try_adopt(loop, fd, ret_io);
+
+	if (rc != -EEXIST)
+		return rc;
+	evict(*ret_io);
+	rc = try_adopt(loop, fd, ret_io);
+
+	/* Its users may be tasks that can't run before we return. */
+	return rc == -EEXIST ? adopt_elsewhere(loop, fd, ret_io) : rc;
 }
 
 int co_io_close(struct co_io *io)
@@ -506,7 +530,7 @@ static int wait_as(struct co_io *io, struct co_task *self, unsigned events,
 
 	if (rc < 0)
 		return rc;
-	rc = wait_for(io, self, events);
+	rc = io->is_polled ? wait_for(io, self, events) : (int)events;
 	co__fd_leave(io, roles);
 
 	return rc;
@@ -521,12 +545,8 @@ int co_io_wait(struct co_io *io, unsigned events)
 	if (io == NULL || roles == 0)
 		return -EINVAL;
 	rc = co__wait_enter(&self);
-	if (rc < 0)
-		return rc;
-	if (!io->is_polled)
-		return (int)events;
 
-	return wait_as(io, self, events, roles);
+	return rc < 0 ? rc : wait_as(io, self, events, roles);
 }
 
 /* Begin to use the entry of a descriptor that isn't ours, or join those who do.

@@ -12,11 +12,17 @@
  *             The accepting task is a user of the listener until it ends: its
  *             entry can't become another file's meanwhile.
  *
+ *             What is known of a connection lies in its co_io and on stacks,
+ *             which vanish with the loop: nothing is left of handlers that a
+ *             loop's end discards.
+ *
  * Exhaustion  When accept says that descriptors or memory have run out, the
- *             connection stays in the backlog.  The task enters the list of
- *             the starved, tries once more (a descriptor may have been freed
- *             in between), and waits until coloop closes a descriptor, or for
- *             a time that doubles up to 100 ms: others close some too.
+ *             connection stays in the backlog.  A connection for which there
+ *             is no task is held, and no other is accepted before it has one.
+ *             The accepting task enters the list of the starved, tries once
+ *             more (a descriptor may have been freed in between), and waits
+ *             until coloop closes a descriptor, or for a time that doubles up
+ *             to 100 ms: others close some too.
  */
 
 
@@ -44,7 +50,7 @@ struct server {
 	struct co_io *listener;		/* lock: NULL once closed */
 	struct co_io *accepting;	/* constant while accepting */
 	bool cancelled;			/* lock: handlers are to end */
-	struct co__list connections;	/* lock */
+	struct co__list handlers;	/* lock */
 	size_t live;			/* lock */
 	struct co_task *drainer;	/* lock: waits in deinit, or NULL */
 	pthread_mutex_t lock;
@@ -53,14 +59,21 @@ struct server {
 _Static_assert(sizeof(struct server) <= sizeof(struct co_tcp_server),
 		"struct co_tcp_server has the room that a server needs");
 
-/* One accepted connection, from accept to the end of its handler. */
-struct connection {
+/* A task that serves a connection; on its stack. */
+struct handler {
 	struct co__list link;		/* lock: the server's */
-	struct server *server;		/* constant */
-	struct co_task *task;		/* constant once linked */
-	struct co_io *io;		/* constant */
-	struct sockaddr_storage peer;	/* constant */
+	struct co_task *task;		/* constant */
 };
+
+/* The connection that the accepting task has accepted and no task serves; on
+ * its stack. */
+struct arrival {
+	int fd;				/* -1: none */
+	struct co_io *io;		/* made of fd, or NULL */
+	union co__peer peer;
+};
+
+static const struct arrival no_arrival = { .fd = -1 };
 
 static struct server *open_server(struct co_tcp_server *server)
 {
@@ -76,6 +89,7 @@ static AO_t starved_count;		/* atomic; starved_lock to change */
 struct hunger {
 	struct co__list link;		/* starved_lock */
 	struct co_task *task;		/* constant */
+	const struct arrival *arrival;	/* constant; owner: the task */
 };
 
 void co__tcp_descriptor_freed(void)
@@ -94,9 +108,10 @@ void co__tcp_descriptor_freed(void)
 	pthread_mutex_unlock(&starved_lock);
 }
 
-static void go_hungry(struct hunger *hunger)
+static void go_hungry(struct hunger *hunger, const struct arrival *arrival)
 {
 	hunger->task = co_self();
+	hunger->arrival = arrival;
 	AO_store(&hunger->task->gate.word, CO__SLOT_EMPTY);
 	pthread_mutex_lock(&starved_lock);
 	co__list_append(&starved, &hunger->link);
@@ -119,10 +134,15 @@ void co__tcp_forget(const struct co_loop *loop)
 
 	pthread_mutex_lock(&starved_lock);
 	for (link = starved.next; link != &starved; link = next) {
+		struct hunger *hunger = co__container_of(link, struct hunger,
+				link);
+
 		next = link->next;
-		if (co__container_of(link, struct hunger, link)->task->loop
-				!= loop)
+		if (hunger->task->loop != loop)
 			continue;
+		/* The loop closes what it knows. */
+		if (hunger->arrival->fd >= 0 && hunger->arrival->io == NULL)
+			close(hunger->arrival->fd);
 		co__list_remove(link);
 		AO_store(&starved_count, AO_load(&starved_count) - 1);
 	}
@@ -147,80 +167,84 @@ static void leave(struct server *server, struct co__list *link)
 
 static int handler_main(void *arg)
 {
-	struct connection *connection = arg;
-	struct server *server = connection->server;
-	struct co_loop *loop = server->loop;
+	struct co_io *io = arg;
+	struct server *server = io->server;
+	struct handler self = { .task = co_self() };
+	union co__peer peer = io->peer;
 	bool cancelled;
 
 	pthread_mutex_lock(&server->lock);
-	connection->task = co_self();
-	co__list_append(&server->connections, &connection->link);
+	co__list_append(&server->handlers, &self.link);
 	cancelled = server->cancelled;
 	pthread_mutex_unlock(&server->lock);
 	if (cancelled)
-		co_cancel(connection->task);
-	server->handler((struct co_tcp_server *)(void *)server, connection->io,
-			(struct sockaddr *)(void *)&connection->peer);
-	co_io_close(connection->io);
-	leave(server, &connection->link);
-	co__loop_release(loop, connection, sizeof *connection);
+		co_cancel(self.task);
+	server->handler((struct co_tcp_server *)(void *)server, io, &peer.any);
+	co_io_close(io);
+	leave(server, &self.link);
 
 	return 0;
 }
 
-/* Make CONNECTION a co_io, with a task that serves it. */
-static int start_handler(struct connection *connection, int fd)
+/* Make ARRIVAL a co_io, with a task that serves it.  What of that was done
+ * before a failure is not done again. */
+static int start_handler(struct server *server, struct arrival *arrival)
 {
-	struct server *server = connection->server;
-	int rc = co__io_adopt(server->loop, fd, &connection->io);
+	int rc = 0;
 
-	if (rc < 0) {
-		close(fd);
+	if (arrival->io == NULL)
+		rc = co__io_adopt(server->loop, arrival->fd, &arrival->io);
+	if (rc < 0)
 		return rc;
-	}
+	arrival->io->server = server;
+	arrival->io->peer = arrival->peer;
 	pthread_mutex_lock(&server->lock);
 	server->live++;
 	pthread_mutex_unlock(&server->lock);
-	rc = co_spawn(server->loop, handler_main, connection, NULL);
-	if (rc < 0) {
-		co_io_close(connection->io);
+	rc = co_spawn(server->loop, handler_main, arrival->io, NULL);
+	if (rc == 0)
+		*arrival = no_arrival;
+	else
 		leave(server, NULL);	/* not the last: the acceptor lives */
-	}
 
 	return rc;
+}
+
+/* The server was closed before a task could be found for ARRIVAL. */
+static void turn_away(struct arrival *arrival)
+{
+	if (arrival->io != NULL)
+		co_io_close(arrival->io);
+	else if (arrival->fd >= 0)
+		co__fd_close(arrival->fd);
+	*arrival = no_arrival;
 }
 
 /* --- Accepting ----------------------------------------------------------- */
 
 static ssize_t call_accept(int fd, void *arg)
 {
-	struct connection *connection = arg;
-	socklen_t size = sizeof connection->peer;
-	int accepted = accept4(fd, (struct sockaddr *)(void *)&connection->peer,
-			&size, SOCK_NONBLOCK | SOCK_CLOEXEC);
+	struct arrival *arrival = arg;
+	socklen_t size = sizeof arrival->peer;
 
-	return accepted < 0 ? -errno : accepted;
+	arrival->fd = accept4(fd, &arrival->peer.any, &size,
+			SOCK_NONBLOCK | SOCK_CLOEXEC);
+
+	return arrival->fd < 0 ? -errno : 0;
 }
 
-/* Accept one connection and start its handler. */
-static int accept_one(struct server *server, struct co_io *listener)
+/* Accept one connection, unless one is held, and start its handler. */
+static int accept_one(struct server *server, struct co_io *listener,
+		struct arrival *arrival)
 {
-	struct connection *connection;
-	ssize_t rc;
+	int rc = 0;
 
 	if (AO_load(&listener->users) & CO__FD_CLOSED)
 		return -EBADF;
-	connection = co__loop_allocate(server->loop, sizeof *connection);
-	if (connection == NULL)
-		return -ENOMEM;
-	connection->server = server;
-	rc = co__io_do(listener, 0, call_accept, connection, 0);
-	if (rc >= 0)
-		rc = start_handler(connection, (int)rc);
-	if (rc < 0)
-		co__loop_release(server->loop, connection, sizeof *connection);
+	if (arrival->fd < 0)
+		rc = (int)co__io_do(listener, 0, call_accept, arrival, 0);
 
-	return (int)rc;
+	return rc < 0 ? rc : start_handler(server, arrival);
 }
 
 static bool is_exhaustion(int rc)
@@ -253,14 +277,15 @@ static void wait_for_food(struct co_task *self, co_time duration)
 }
 
 /* Try to accept until it isn't for want of something that it fails. */
-static int accept_hungrily(struct server *server, struct co_io *listener)
+static int accept_hungrily(struct server *server, struct co_io *listener,
+		struct arrival *arrival)
 {
 	struct hunger hunger;
 	co_time pause = RETRY_MIN;
 	int rc;
 
-	go_hungry(&hunger);
-	while (is_exhaustion(rc = accept_one(server, listener))) {
+	go_hungry(&hunger, arrival);
+	while (is_exhaustion(rc = accept_one(server, listener, arrival))) {
 		wait_for_food(hunger.task, pause);
 		pause = pause * 2 > RETRY_MAX ? RETRY_MAX : pause * 2;
 	}
@@ -273,18 +298,21 @@ static int accept_main(void *arg)
 {
 	struct server *server = arg;
 	struct co_io *listener = server->accepting;
+	struct arrival arrival = no_arrival;
 	int rc;
 
 	do {
-		rc = accept_one(server, listener);
+		rc = accept_one(server, listener, &arrival);
 		if (is_exhaustion(rc))
-			rc = accept_hungrily(server, listener);
+			rc = accept_hungrily(server, listener, &arrival);
 		else if (rc < 0)
 			/* A connection that failed in the backlog: the next. */
 			co_yield();
 	} while (!is_final(rc));
-	co__fd_leave(listener, CO__FD_USER);
+	turn_away(&arrival);
+	/* While the listener can't be another file yet. */
 	co_tcp_server_close((struct co_tcp_server *)(void *)server);
+	co__fd_leave(listener, CO__FD_USER);
 	leave(server, NULL);
 
 	return 0;
@@ -301,7 +329,7 @@ int co_tcp_server_init(struct co_tcp_server *server, struct co_loop *loop)
 	memset(server->private_, 0, sizeof server->private_);
 	self = open_server(server);
 	self->loop = loop;
-	co__list_init(&self->connections);
+	co__list_init(&self->handlers);
 	pthread_mutex_init(&self->lock, NULL);
 
 	return 0;
@@ -336,7 +364,7 @@ static int open_listener(struct co_loop *loop, const struct sockaddr *address,
 	if (rc == 0)
 		rc = co__io_adopt(loop, fd, ret_listener);
 	if (rc < 0)
-		close(fd);
+		co__fd_close(fd);
 
 	return rc;
 }
@@ -438,8 +466,8 @@ size_t co_tcp_server_connections(struct co_tcp_server *server)
 	if (server == NULL || self->loop == NULL)
 		return 0;
 	pthread_mutex_lock(&self->lock);
-	for (struct co__list *link = self->connections.next;
-			link != &self->connections; link = link->next)
+	for (struct co__list *link = self->handlers.next;
+			link != &self->handlers; link = link->next)
 		n++;
 	pthread_mutex_unlock(&self->lock);
 
@@ -473,15 +501,15 @@ static int cancel_handlers(struct server *server, struct co_task *self)
 
 	pthread_mutex_lock(&server->lock);
 	server->cancelled = true;
-	for (struct co__list *link = server->connections.next;
-			link != &server->connections; link = link->next) {
-		struct connection *connection = co__container_of(link,
-				struct connection, link);
+	for (struct co__list *link = server->handlers.next;
+			link != &server->handlers; link = link->next) {
+		struct handler *handler = co__container_of(link,
+				struct handler, link);
 
-		if (connection->task == self)
+		if (handler->task == self)
 			rc = -EDEADLK;
 		else
-			co_cancel(connection->task);
+			co_cancel(handler->task);
 	}
 	pthread_mutex_unlock(&server->lock);
 

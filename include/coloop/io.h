@@ -31,7 +31,8 @@ struct co_loop;
 /* Make a co_io for FD: a socket, pipe, terminal, or regular file (whose reads
  * and writes block the thread).  It owns FD on success only.  LOOP may be NULL
  * in a task: its own.  -EBADF: FD isn't open.  -EEXIST: the loop has it as a
- * co_io, watches it, or has a task in co_wait_fd() for it.  -EINVAL, -ENOMEM. */
+ * co_io, watches it, or has a task in co_wait_fd() for it.  -EINVAL,
+ * -ENOMEM, -ENOSPC (the system's limit of watches). */
 CO_API int co_io_open(struct co_loop *loop, int fd, struct co_io **ret_io);
 
 /* Read up to SIZE bytes, waiting for the first.  Returns their number; 0: the

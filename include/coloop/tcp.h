@@ -38,11 +38,13 @@ CO_API int co_tcp_server_init(struct co_tcp_server *server,
 
 /* Bind to ADDRESS (IPv4, IPv6), listen, and spawn the task that accepts.  The
  * port may be 0: see co_tcp_server_address().  BACKLOG 0: the system's largest.
- * When descriptors or memory run out, accepting pauses and goes on by itself.
+ * When descriptors or memory run out, accepting pauses and goes on by itself;
+ * a connection that was accepted is held until there is a task for it.
  * The address may be in use by connections of an earlier server (SO_REUSEADDR).
  * -EALREADY: it is listening, or tasks of an earlier listening remain.
  * -EADDRINUSE, -EACCES, ...: as socket(2), bind(2), listen(2).  -EINVAL: also
- * an address that is neither IPv4 nor IPv6.  -ENOMEM.  Any thread. */
+ * an address that is neither IPv4 nor IPv6.  -ENOMEM, -ENOSPC (the system's
+ * limit of watches).  Any thread. */
 CO_API int co_tcp_server_listen(struct co_tcp_server *server,
 		const struct sockaddr *address, socklen_t size, int backlog,
 		co_tcp_handler *handler);
@@ -69,7 +71,7 @@ CO_API int co_tcp_server_deinit(struct co_tcp_server *server);
 /* Connect to ADDRESS from the calling task, and make the connection a co_io of
  * its loop.  -ECONNREFUSED, -EHOSTUNREACH, -ENETUNREACH, ...: as connect(2).
  * -ETIMEDOUT: a deadline, or the network's own.  -ECANCELED, -EPERM, -EINVAL,
- * -EMFILE, -ENFILE, -ENOMEM. */
+ * -EMFILE, -ENFILE, -ENOMEM, -ENOSPC (the system's limit of watches). */
 CO_API int co_tcp_connect(const struct sockaddr *address, socklen_t size,
 		struct co_io **ret_io);
 

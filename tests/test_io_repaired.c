@@ -1,0 +1,333 @@
+/* SPDX-License-Identifier: MIT */
+
+/*
+ * test_io_repaired.c - flaws of descriptors and servers, found by reading
+ *
+ * Each test failed before its repair.
+ */
+
+#include "test.h"
+
+#include <fcntl.h>
+#include <limits.h>
+#include <netinet/in.h>
+#include <sys/resource.h>
+#include <sys/socket.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "fd.h"
+#include "loop.h"
+
+/* --- Files ----------------------------------------------------------------- */
+
+CO_TEST(io_repaired, a_closed_regular_file_is_not_waited_for)
+{
+	FILE *file = tmpfile();
+	int fd = dup(fileno(file));
+	struct co_io *io;
+
+	test_or_die(co_io_open(NULL, fd, &io));
+	CO_EXPECT_EQ(co_io_wait(io, CO_READABLE), CO_READABLE);
+	CO_EXPECT_EQ(co_io_close(io), 0);
+	CO_EXPECT_EQ(co_io_wait(io, CO_READABLE), -EBADF);
+	fclose(file);
+
+	return 0;
+}
+
+/* --- Numbers that others closed --------------------------------------------- */
+
+static int fresh_socket(void)
+{
+	int fd = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK, 0);
+
+	test_die_unless(fd >= 0, "socket", __FILE__, __LINE__);
+
+	return fd;
+}
+
+static void adopt_and_close(struct co_loop *loop, int fd)
+{
+	struct co_io *io = NULL;
+	int rc = co__io_adopt(loop, fd, &io);
+
+	if (!CO_EXPECT_EQ(rc, 0))
+		close(fd);
+	else
+		CO_EXPECT_EQ(co_io_close(io), 0);
+}
+
+static void ignore(struct co_resume_node *node, unsigned events)
+{
+	(void)node;
+	(void)events;
+}
+
+CO_TEST(io_repaired, a_socket_takes_the_number_of_a_lost_watch)
+{
+	struct co_resume_node node = { .ready = ignore };
+	struct co_loop *loop = co_loop_current();
+	int fd = fresh_socket();
+
+	CO_EXPECT_EQ(co_loop_add_fd(loop, fd, CO_READABLE, &node), 0);
+	close(fd);
+	CO_EXPECT_EQ(fresh_socket(), fd);
+	adopt_and_close(loop, fd);
+	CO_EXPECT_EQ(co_loop_remove_fd(loop, fd), -ENOENT);
+
+	return 0;
+}
+
+static int wait_in_vain(void *arg)
+{
+	int *fd = arg;
+
+	return co_wait_fd(*fd, CO_READABLE);
+}
+
+static int read_in_vain(void *arg)
+{
+	char data;
+
+	return (int)co_io_read(arg, &data, 1);
+}
+
+CO_TEST(io_repaired, a_socket_takes_the_number_of_a_lost_wait)
+{
+	int ends[2], number;
+	struct co_task *task;
+
+	test_or_die(pipe(ends));
+	number = ends[0];
+	task = spawn_or_die(NULL, wait_in_vain, &ends[0]);
+	settle();
+	close(ends[0]);
+	CO_EXPECT_EQ(fresh_socket(), number);
+	adopt_and_close(co_loop_current(), number);
+	CO_EXPECT_EQ(join_or_die(task), -EBADF);
+	close(ends[1]);
+
+	return 0;
+}
+
+static int stop_soon(void *arg)
+{
+	settle();
+
+	return co_loop_stop(arg);
+}
+
+/* The one who reads can't leave, since nothing runs it. */
+Test(io_repaired, a_number_is_evicted_on_a_loop_that_stands_still)
+{
+	struct co_loop *loop = loop_or_die(1);
+	struct co_task *reader;
+	struct co_io *io;
+	int ends[2], number;
+
+	test_or_die(pipe(ends));
+	number = ends[0];
+	test_or_die(co_io_open(loop, number, &io));
+	reader = spawn_or_die(loop, read_in_vain, io);
+	test_or_die(co_spawn(loop, stop_soon, loop, NULL));
+	cr_assert_eq(co_loop_run(loop), 0);
+	close(number);
+	cr_assert_eq(fresh_socket(), number);
+	adopt_and_close(loop, number);
+	cr_assert_eq(co_loop_run(loop), 0);
+	cr_assert_eq(join_or_die(reader), -EBADF);
+	cr_assert_eq(co_loop_destroy(loop), 0);
+	test_expect_no_leak();
+	cr_assert_eq(test_failures(), 0);
+	close(ends[1]);
+}
+
+/* --- Servers ------------------------------------------------------------------ */
+
+struct guest {
+	struct co_tcp_server server;
+	struct sockaddr_storage address;
+	socklen_t size;
+	struct test_counter served;
+};
+
+static struct sockaddr *address_of(struct guest *guest)
+{
+	return (struct sockaddr *)(void *)&guest->address;
+}
+
+static void listen_or_die(struct guest *guest, struct co_loop *loop,
+		co_tcp_handler *handler)
+{
+	test_or_die(co_tcp_address("127.0.0.1", 0, &guest->address,
+			&guest->size));
+	test_or_die(co_tcp_server_init(&guest->server, loop));
+	test_or_die(co_tcp_server_listen(&guest->server, address_of(guest),
+			guest->size, 0, handler));
+	guest->size = sizeof guest->address;
+	test_or_die(co_tcp_server_address(&guest->server, address_of(guest),
+			&guest->size));
+}
+
+static int call_or_die(struct guest *guest)
+{
+	int fd = socket(AF_INET, SOCK_STREAM, 0);
+
+	test_or_die(connect(fd, address_of(guest), guest->size));
+
+	return fd;
+}
+
+static void serve_for_ever(struct co_tcp_server *server, struct co_io *io,
+		const struct sockaddr *peer)
+{
+	struct guest *guest = (struct guest *)(void *)server;
+
+	CO_EXPECT_EQ(peer->sa_family, AF_INET);
+	counter_add(&guest->served, 1);
+	read_in_vain(io);
+}
+
+static int stop_when_served(void *arg)
+{
+	struct guest *guest = arg;
+
+	while (counter_get(&guest->served) == 0)
+		co_sleep(CO_MILLISECOND);
+
+	return co_loop_stop(co_loop_current());
+}
+
+Test(io_repaired, nothing_is_left_of_handlers_that_are_discarded)
+{
+	static struct guest guest;
+	struct co_loop *loop = loop_or_die(2);
+	int client;
+
+	listen_or_die(&guest, loop, serve_for_ever);
+	client = call_or_die(&guest);
+	test_or_die(co_spawn(loop, stop_when_served, &guest, NULL));
+	cr_assert_eq(co_loop_run(loop), 0);
+	cr_assert_eq(co_loop_destroy(loop), 0);
+	test_expect_no_leak();
+	cr_assert_eq(test_failures(), 0);
+	close(client);
+}
+
+/* --- No stack for a handler --------------------------------------------------- */
+
+static struct test_counter famine;
+
+static void *allocate_in_good_times(void *context, size_t size)
+{
+	return counter_get(&famine) ? NULL : test_allocate(context, size);
+}
+
+static struct co_loop *loop_of_famine(void)
+{
+	struct co_allocator allocator = { allocate_in_good_times, test_release,
+		NULL };
+	struct co_loop_options options = CO_LOOP_OPTIONS_INIT;
+	struct co_loop *loop;
+
+	options.threads = 1;
+	options.allocator = &allocator;
+	test_or_die(co_loop_create(&options, &loop));
+
+	return loop;
+}
+
+static int hold_a_stack(void *arg)
+{
+	while (counter_get(arg) == 0)
+		co_sleep(CO_MILLISECOND);
+
+	return 0;
+}
+
+/* Let there be no stack until *END is set. */
+static void take_all_stacks(struct test_counter *end)
+{
+	counter_set(&famine, 1);
+	while (co_spawn(NULL, hold_a_stack, end, NULL) == 0)
+		;
+}
+
+static bool is_connected(int fd)
+{
+	char data;
+
+	return recv(fd, &data, 1, MSG_DONTWAIT) < 0 && errno == EAGAIN;
+}
+
+#define GUESTS 5
+
+static int call_in_famine(void *arg)
+{
+	struct test_counter end = { 0 };
+	struct guest *guest = arg;
+	int clients[GUESTS];
+
+	take_all_stacks(&end);
+	for (int i = 0; i < GUESTS; i++)
+		clients[i] = call_or_die(guest);
+	for (int i = 0; i < 20; i++)
+		co_sleep(2 * CO_MILLISECOND);
+	CO_EXPECT_EQ(counter_get(&guest->served), 0);
+	for (int i = 0; i < GUESTS; i++)
+		CO_EXPECT(is_connected(clients[i]));
+	counter_set(&famine, 0);
+	while (counter_get(&guest->served) < GUESTS)
+		co_sleep(CO_MILLISECOND);
+	counter_set(&end, 1);
+	for (int i = 0; i < GUESTS; i++)
+		close(clients[i]);
+	CO_EXPECT_EQ(co_tcp_server_deinit(&guest->server), 0);
+
+	return 0;
+}
+
+/* Close the server while it holds a connection that it can't serve. */
+static int leave_in_famine(void *arg)
+{
+	struct test_counter end = { 0 };
+	struct guest *guest = arg;
+	int client;
+
+	take_all_stacks(&end);
+	client = call_or_die(guest);
+	for (int i = 0; i < 10; i++)
+		co_sleep(2 * CO_MILLISECOND);
+	CO_EXPECT_EQ(co_tcp_server_deinit(&guest->server), 0);
+	CO_EXPECT(!is_connected(client));
+	CO_EXPECT_EQ(counter_get(&guest->served), 0);
+	counter_set(&famine, 0);
+	counter_set(&end, 1);
+	close(client);
+
+	return 0;
+}
+
+static void serve_in_famine(co_task_fn *fn)
+{
+	static struct guest guest;
+	struct co_loop *loop = loop_of_famine();
+
+	listen_or_die(&guest, loop, serve_for_ever);
+	test_or_die(co_spawn(loop, fn, &guest, NULL));
+	cr_assert_eq(co_loop_run(loop), 0);
+	cr_assert_eq(co_loop_destroy(loop), 0);
+	test_expect_no_leak();
+	cr_assert_eq(test_failures(), 0);
+}
+
+Test(io_repaired, who_cannot_be_served_is_not_turned_away)
+{
+	serve_in_famine(call_in_famine);
+}
+
+Test(io_repaired, a_server_that_holds_a_connection_can_be_closed)
+{
+	serve_in_famine(leave_in_famine);
+}
