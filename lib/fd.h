@@ -65,8 +65,10 @@ struct co_io {
 	/* Of a watched descriptor: see watch.c. */
 	AO_t node;			/* atomic: struct co_resume_node *, or 0 */
 	AO_t interest;			/* atomic: events asked for */
-	AO_t pending;			/* atomic: events to be told */
-	AO_t telling;			/* atomic: 1: node->ready is running */
+	AO_t pending;			/* atomic: events to be told, and the
+					 * generation that they are of */
+	AO_t telling;			/* atomic: struct co__worker * in
+					 * node->ready, or 0 */
 };
 
 #define CO__FD_CHUNK 256u
@@ -126,8 +128,8 @@ typedef ssize_t co__io_call(int fd, void *arg);
 ssize_t co__io_do(struct co_io *io, int direction, co__io_call *call, void *arg,
 		size_t full);
 
-/* Tell the node of a watched descriptor. */
-void co__watch_tell(struct co_io *io, unsigned events);
+/* Tell the node of a watched descriptor of EVENTS with KEY. */
+void co__watch_tell(struct co_io *io, uint64_t key, unsigned events);
 
 /* Whether ADDRESS is one of IPv4 or IPv6. */
 bool co__tcp_is_address(const struct sockaddr *address, socklen_t size);

@@ -534,7 +534,7 @@ void co__loop_deliver(struct co__worker *worker, int count)
 			co__atomic_fence();
 		}
 		if (AO_load(&io->node) != 0)
-			co__watch_tell(io, event->events);
+			co__watch_tell(io, event->key, event->events);
 		if (event->events & CO_READABLE)
 			co__slot_raise(&io->ready[0], io);
 		if (event->events & CO_WRITABLE)

@@ -3,17 +3,25 @@
 /*
  * watch.c - descriptors that a function watches (co_loop_add_fd)
  *
- * States      `telling' is 1 while some thread calls node->ready; `pending'
- *             are events to be told.  Who finds telling 1 leaves its events in
+ * States      `telling' is the worker that calls node->ready, or 0; `pending'
+ *             are events to be told.  Who finds it taken leaves its events in
  *             `pending', and the teller looks again before it stops: ready()
  *             never runs concurrently with itself, and no event is lost.
+ * Stale       Events are pending together with the generation of their key.
+ *             A node of a later watch is stored after the generation began to
+ *             change, and is loaded before it is compared: so the node isn't
+ *             told what happened to an earlier file.
  * Ordering    The teller                     Who removes
- *               T1 telling: 0 -> 1             M1 kind: no longer watched
+ *               T1 telling: 0 -> worker        M1 kind: no longer watched
  *               T2 fence                       M2 fence
  *               T3 look whether watched        M3 wait until telling is 0
  *             So either T3 sees M1 and the node isn't touched, or M3 sees T1
  *             and waits for the end of the call.  Within ready() M3 doesn't
  *             wait, and the teller doesn't touch the node after it.
+ * Deadlock    A worker that waits at M3 within another ready() says so in
+ *             `awaiting'.  So tellers and what they await are a chain, and who
+ *             finds itself in it gives up.  Workers of other loops are left
+ *             out: their memory may go.
  */
 
 #include "fd.h"
@@ -53,14 +61,41 @@ static void rearm(struct co_io *io, AO_t told)
 		loop->os->rearm(loop->poller, io->fd, co__fd_key(io), again);
 }
 
+#define EVENT_BITS 8u
+#define EVENTS (((AO_t)1 << EVENT_BITS) - 1)
+
+/* What `pending' is, but for the events, in generation GENERATION. */
+static AO_t tag_of(AO_t generation)
+{
+	return (AO_t)(uint32_t)generation << EVENT_BITS;
+}
+
+/* Add EVENTS to what is pending in the generation of TAG.  What is pending of
+ * another one is too late by now; if it is the younger, so are EVENTS. */
+static void add_pending(struct co_io *io, AO_t tag, unsigned events)
+{
+	AO_t was, now;
+
+	do {
+		was = AO_load(&io->pending);
+		now = tag | events;
+		if ((was & ~EVENTS) == tag)
+			now |= was;
+		else if (was != 0 && tag != tag_of(AO_load(&io->generation)))
+			return;
+		/* Release: pairs with tell_once. */
+	} while (!AO_compare_and_swap_release(&io->pending, was, now));
+}
+
 /* Call ready() for what is pending.  False if there was nothing. */
 static bool tell_once(struct co__worker *worker, struct co_io *io)
 {
 	struct co_resume_node *node = watching_node(io);
-	/* Acquire: pairs with co__watch_tell. */
+	/* Acquire: pairs with add_pending. */
 	AO_t events = co__atomic_swap(&io->pending, 0);
 
-	if (node == NULL)
+	if (node == NULL
+			|| (events & ~EVENTS) != tag_of(AO_load(&io->generation)))
 		return false;
 	events &= AO_load(&io->interest) | CO_HANGUP | CO_ERROR;
 	if (events == 0)
@@ -73,15 +108,15 @@ static bool tell_once(struct co__worker *worker, struct co_io *io)
 	return true;
 }
 
-void co__watch_tell(struct co_io *io, unsigned events)
+void co__watch_tell(struct co_io *io, uint64_t key, unsigned events)
 {
 	struct co__worker *worker = co__worker_here;
 
-	/* Release: pairs with tell_once. */
-	co__atomic_fetch_or(&io->pending, events);
+	add_pending(io, tag_of((AO_t)(key >> 32)), events);
 	do {
 		/* T1, acquire: pairs with the release below. */
-		if (!AO_compare_and_swap_full(&io->telling, 0, 1))
+		if (!AO_compare_and_swap_full(&io->telling, 0,
+				(AO_t)worker))
 			return;
 		while (tell_once(worker, io))
 			;
@@ -152,20 +187,63 @@ int co_loop_mod_fd(struct co_loop *loop, int fd, unsigned events,
 	return rc;
 }
 
+/* Whether the teller of IO awaits one that awaits one ... that is WORKER. */
+static bool is_awaited_by(const struct co_io *io,
+		const struct co__worker *worker)
+{
+	for (unsigned i = 0; i < worker->loop->threads && io != NULL; i++) {
+		/* Acquire: pairs with T1, for the teller's fields. */
+		struct co__worker *teller = (struct co__worker *)
+				AO_load_acquire(&io->telling);
+
+		if (teller == worker)
+			return true;
+		io = teller == NULL ? NULL
+				: (struct co_io *)AO_load(&teller->awaiting);
+	}
+
+	return false;
+}
+
+/* M3 within the ready() of another descriptor.  What is_awaited_by sees is of
+ * different moments.  Each time that it sees it again, one more of the chain
+ * can't have moved since; so a chain as long as there are workers is no
+ * illusion after as many times. */
+static int await_teller(struct co_io *io, struct co__worker *worker)
+{
+	unsigned seen = 0;
+
+	AO_store(&worker->awaiting, (AO_t)io);
+	co__atomic_fence();	/* before a look at the others */
+	/* Acquire: what ready() did; pairs with co__watch_tell. */
+	while (AO_load_acquire(&io->telling) != 0
+			&& seen <= worker->loop->threads) {
+		seen = is_awaited_by(io, worker) ? seen + 1 : 0;
+		sched_yield();
+	}
+	AO_store(&worker->awaiting, 0);
+
+	return seen > worker->loop->threads ? -EDEADLK : 0;
+}
+
 /* M3: no thread but this one is in ready(). */
-static void wait_for_teller(struct co_io *io)
+static int wait_for_teller(struct co_io *io)
 {
 	struct co__worker *worker = co__worker_here;
 	struct co_task *self = co_self();
 
 	if (worker != NULL && worker->watching == io)
-		return;
-	/* Acquire: what ready() did; pairs with co__watch_tell. */
-	while (AO_load_acquire(&io->telling) != 0) {
+		return 0;
+	if (worker != NULL && worker->watching != NULL
+			&& worker->loop == io->loop)
+		return await_teller(io, worker);
+	while (AO_load_acquire(&io->telling) != 0) {	/* as above */
 		if (self != NULL)
 			co__worker_yield(self);
 		sched_yield();
 	}
+
+	return 0;
 }
 
 int co_loop_remove_fd(struct co_loop *loop, int fd)
@@ -192,7 +270,6 @@ int co_loop_remove_fd(struct co_loop *loop, int fd)
 	if (rc < 0)
 		return rc;
 	co__atomic_fence();			/* M2: pairs with T2 */
-	wait_for_teller(io);
 
-	return 0;
+	return wait_for_teller(io);
 }

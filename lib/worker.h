@@ -72,6 +72,8 @@ struct co__worker {
 	AO_t spawned, ended;		/* relaxed: tasks */
 	AO_t steals, polls, events, timers;	/* relaxed: statistics */
 	const void *watching;		/* the fd whose node runs, or NULL */
+	AO_t awaiting;			/* atomic: the fd whose node's end that
+					 * node waits for, or 0; see watch.c */
 	struct co__poll_event polled[CO__EVENTS];
 
 	/* Shared. */

@@ -331,3 +331,115 @@ Test(io_repaired, a_server_that_holds_a_connection_can_be_closed)
 {
 	serve_in_famine(leave_in_famine);
 }
+
+/* --- Watches --------------------------------------------------------------------- */
+
+struct told {
+	struct co_resume_node node;
+	unsigned events;
+};
+
+static void note(struct co_resume_node *node, unsigned events)
+{
+	struct told *told = (struct told *)(void *)node;
+
+	told->events |= events;
+}
+
+/* As if a worker had read the first event and was delayed before it told. */
+CO_TEST(io_repaired, a_late_event_is_not_told_to_a_later_node)
+{
+	struct co_loop *loop = co_loop_current();
+	struct told first = { .node = { .ready = note } };
+	struct told second = first;
+	int fds[2];
+	struct co_io *io;
+	uint64_t early, late;
+
+	test_or_die(socketpair(AF_UNIX, SOCK_STREAM, 0, fds));
+	test_or_die(co_loop_add_fd(loop, fds[0], CO_READABLE, &first.node));
+	io = co__fd_find(loop, fds[0]);
+	early = co__fd_key(io);
+	test_or_die(co_loop_remove_fd(loop, fds[0]));
+	test_or_die(co_loop_add_fd(loop, fds[0], CO_READABLE, &second.node));
+	late = co__fd_key(io);
+	co__watch_tell(io, early, CO_READABLE | CO_HANGUP);
+	CO_EXPECT_EQ(first.events, 0);
+	CO_EXPECT_EQ(second.events, 0);
+	/* It had come between, and was not told. */
+	AO_store(&io->pending, (AO_t)(early >> 32) << 8 | CO_HANGUP);
+	co__watch_tell(io, late, CO_READABLE);
+	CO_EXPECT_EQ(second.events, CO_READABLE);
+	CO_EXPECT_EQ(co_loop_remove_fd(loop, fds[0]), 0);
+	close(fds[0]);
+	close(fds[1]);
+
+	return 0;
+}
+
+/* Two descriptors whose functions remove each other's. */
+struct rivals {
+	struct rival {
+		struct co_resume_node node;
+		struct rivals *both;
+		int fds[2];
+		int other;
+		int result;
+	} rival[2];
+	struct co_loop *loop;
+	struct test_counter begun, ended;
+};
+
+static void remove_the_other(struct co_resume_node *node, unsigned events)
+{
+	struct rival *self = (struct rival *)(void *)node;
+	struct rivals *both = self->both;
+
+	(void)events;
+	counter_add(&both->begun, 1);
+	while (counter_get(&both->begun) < 2)
+		usleep(1000);
+	self->result = co_loop_remove_fd(both->loop, self->other);
+	counter_add(&both->ended, 1);
+}
+
+static int let_them_meet(void *arg)
+{
+	struct rivals *both = arg;
+
+	for (size_t i = 0; i < 2; i++) {
+		CO_EXPECT_EQ(write(both->rival[i].fds[1], "x", 1), 1);
+		while (counter_get(&both->begun) <= i)
+			co_sleep(CO_MILLISECOND);
+	}
+	while (counter_get(&both->ended) < 2)
+		co_sleep(CO_MILLISECOND);
+
+	return 0;
+}
+
+Test(io_repaired, who_would_wait_in_a_circle_is_told)
+{
+	static struct rivals both;
+	struct co_loop *loop = loop_or_die(4);
+	int results;
+
+	both.loop = loop;
+	for (int i = 0; i < 2; i++) {
+		struct rival *rival = &both.rival[i];
+
+		test_or_die(socketpair(AF_UNIX, SOCK_STREAM, 0, rival->fds));
+		rival->node.ready = remove_the_other;
+		rival->both = &both;
+		both.rival[1 - i].other = rival->fds[0];
+	}
+	for (int i = 0; i < 2; i++)
+		test_or_die(co_loop_add_fd(loop, both.rival[i].fds[0],
+				CO_READABLE, &both.rival[i].node));
+	test_or_die(co_spawn(loop, let_them_meet, &both, NULL));
+	cr_assert_eq(co_loop_run(loop), 0);
+	cr_assert_eq(co_loop_destroy(loop), 0);
+	cr_assert_eq(test_failures(), 0);
+	results = both.rival[0].result + both.rival[1].result;
+	cr_assert(results == -EDEADLK || results == -2 * EDEADLK);
+}

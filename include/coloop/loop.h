@@ -144,7 +144,8 @@ CO_API int co_loop_mod_fd(struct co_loop *loop, int fd, unsigned events,
 
 /* Stop watching FD.  When it returns, the node is the caller's again, and
  * ready() is not running, unless this was called from it.  -ENOENT: it isn't
- * watched. */
+ * watched.  -EDEADLK: called from another ready(), for which this one waits in
+ * the same way: FD isn't watched any more, but its ready() is still running. */
 CO_API int co_loop_remove_fd(struct co_loop *loop, int fd);
 
 /* Figures of a loop since its creation. */
