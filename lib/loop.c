@@ -332,7 +332,8 @@ static void *thread_main(void *arg)
 
 	while (sem_wait(&worker->sleep) < 0 && errno == EINTR)
 		;
-	run_worker(worker);
+	if (!worker->loop->lacks_threads)
+		run_worker(worker);
 
 	return NULL;
 }
@@ -358,10 +359,9 @@ static int start_threads(struct co_loop *loop)
 	pthread_sigmask(SIG_SETMASK, &before, NULL);
 	/* Number i - 1 could not be started: then the others go home, and
 	 * nothing was run. */
-	if (rc < 0) {
-		AO_store(&loop->stop, CO__STOP_DONE);
+	loop->lacks_threads = rc < 0;
+	if (rc < 0)
 		i--;
-	}
 	for (unsigned started = 1; started < i; started++)
 		sem_post(&loop->workers[started].sleep);
 	for (unsigned started = 1; rc < 0 && started < i; started++)
@@ -406,7 +406,11 @@ static int run(struct co_loop *loop)
 	}
 	if (AO_load(&loop->stop) == 0)
 		rc = run_threads(loop);
-	if (rc == 0 && AO_load(&loop->stop) == CO__STOP_STUCK)
+	/* Nothing was run: whoever stopped the loop meanwhile meant the next
+	 * time. */
+	if (rc < 0)
+		return rc;
+	if (AO_load(&loop->stop) == CO__STOP_STUCK)
 		rc = -EDEADLK;
 	AO_store(&loop->stop, 0);
 

@@ -30,6 +30,8 @@ struct co_loop {
 	AO_t pinned_outside;		/* atomic: deals pinned tasks out */
 
 	AO_t running;			/* atomic: 1 during co_loop_run */
+	bool lacks_threads;		/* constant after the gate: some thread
+					 * could not be started */
 	AO_t stop;			/* atomic: not 0: workers return */
 	AO_t refs;			/* atomic: co_loop_ref */
 	AO_t visitors;			/* atomic: threads that tell it something */

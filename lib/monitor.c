@@ -68,19 +68,24 @@ static bool look(struct co_loop *loop)
 	return needed;
 }
 
-/* Wait for DURATION, or for ever if it is negative, or until a change. */
-static void wait_for_change(struct co__monitor *monitor, co_time duration)
+/* Wait for DURATION, or for ever if it is negative, or until a change.  False:
+ * the monitor is to stop. */
+static bool wait_for_change(struct co__monitor *monitor, co_time duration)
 {
 	co_time until = co_after(duration);
 	struct timespec when = { (time_t)(until / CO_SECOND),
 		(long)(until % CO_SECOND) };
+	bool quit;
 
 	pthread_mutex_lock(&monitor->lock);
 	if (!monitor->quit && duration >= 0)
 		pthread_cond_timedwait(&monitor->change, &monitor->lock, &when);
 	while (!monitor->quit && duration < 0 && AO_load(&monitor->asleep))
 		pthread_cond_wait(&monitor->change, &monitor->lock);
+	quit = monitor->quit;
 	pthread_mutex_unlock(&monitor->lock);
+
+	return !quit;
 }
 
 static bool all_idle(struct co_loop *loop)
@@ -104,13 +109,11 @@ static void *monitor_main(void *arg)
 	co_time period = PERIOD_MIN;
 	unsigned quiet = 0;
 
-	/* The workers end the loop, and stop the monitor after that. */
-	while (!AO_load(&loop->stop)) {
+	while (wait_for_change(&loop->monitor, period)) {
 		if (!all_idle(loop))
 			quiet = 0;
 		else if (++quiet > QUIET)
 			sleep_long(loop);
-		wait_for_change(&loop->monitor, period);
 		if (look(loop) && AO_load(&loop->idle.count) != 0) {
 			co__idle_wake_one(loop);
 			period = PERIOD_MIN;

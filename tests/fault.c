@@ -21,6 +21,8 @@ static struct {
 	size_t nth;			/* constant while armed */
 	int error;			/* constant while armed */
 	bool persistent;		/* constant while armed */
+	void (*hook)(void *arg);	/* constant while armed; or NULL */
+	void *hook_arg;			/* constant while armed */
 	volatile AO_t armed;		/* atomic: the fields above count */
 	volatile AO_t calls;		/* atomic: calls seen since arming */
 	volatile AO_t failed;		/* atomic: of which have failed */
@@ -89,6 +91,12 @@ void fault_arm_from(unsigned long long set, size_t nth, int error)
 	arm(set, nth, error, true);
 }
 
+void fault_set_hook(void (*hook)(void *arg), void *arg)
+{
+	fault.hook = hook;
+	fault.hook_arg = arg;
+}
+
 size_t fault_disarm(void)
 {
 	AO_store(&fault.armed, 0);
@@ -136,6 +144,8 @@ static int fails(enum fault_kind kind)
 
 	AO_fetch_and_add1(&fault.failed);
 	AO_store(&fault.last, kind);
+	if (fault.hook != NULL)
+		fault.hook(fault.hook_arg);
 
 	return fault.error != 0 ? fault.error : kinds[kind].error;
 }

@@ -56,6 +56,9 @@ void fault_arm(unsigned long long kinds, size_t nth, int error);
 /* The same, and each of the calls that follow it fails, too. */
 void fault_arm_from(unsigned long long kinds, size_t nth, int error);
 
+/* Call HOOK(ARG) whenever a call fails, NULL: nothing. */
+void fault_set_hook(void (*hook)(void *arg), void *arg);
+
 /* Let nothing fail any more.  Returns the number of calls that failed. */
 size_t fault_disarm(void);
 

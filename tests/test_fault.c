@@ -430,6 +430,33 @@ Test(fault, when_a_thread_cannot_be_started_nothing_has_been_run)
 	cr_assert_eq(co_loop_destroy(loop), 0);
 }
 
+static void stop(void *loop)
+{
+	CO_EXPECT_EQ(co_loop_stop(loop), 0);
+}
+
+/* It was told to stop while it could not begin: it stops when it can. */
+Test(fault, when_a_thread_cannot_be_started_a_stop_is_not_forgotten)
+{
+	struct co_loop_options options = CO_LOOP_OPTIONS_INIT;
+	struct test_counter ran = { 0 };
+	struct co_loop *loop = NULL;
+
+	options.threads = 4;
+	cr_assert_eq(co_loop_create(&options, &loop), 0);
+	cr_assert_eq(co_spawn(loop, count_up, &ran, NULL), 0);
+	fault_set_hook(stop, loop);
+	fault_arm(FAULT_BIT(FAULT_PTHREAD_CREATE), 3, 0);
+	cr_assert_eq(co_loop_run(loop), -EAGAIN);
+	cr_assert_eq(fault_disarm(), 1);
+	cr_assert_eq(co_loop_run(loop), 0);
+	cr_assert_eq(counter_get(&ran), 0);
+	cr_assert_eq(co_loop_run(loop), 0);
+	cr_assert_eq(counter_get(&ran), 1);
+	cr_assert_eq(co_loop_destroy(loop), 0);
+	cr_assert_eq(test_failures(), 0);
+}
+
 /* --- Stacks without guards --------------------------------------------- */
 
 static int spawn_with_guards_failing(unsigned flags, unsigned long long kinds)
