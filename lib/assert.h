@@ -8,6 +8,7 @@
  * A debug build stops where one is broken.  A normal build does not look.
  */
 
+#include <stddef.h>
 #include <stdlib.h>
 
 #ifdef CO_DEBUG
@@ -22,6 +23,17 @@
 /* The slow part of a call: inlined, it would make the quick part save the
  * registers that only it needs. */
 #define co__noinline __attribute__((noinline))
+
+#define CO__CACHE_LINE 64u
+
+/* Begin to fetch SIZE bytes at START, which need not be memory at all. */
+static inline void co__prefetch(const void *start, size_t size)
+{
+	const char *line = start;
+
+	for (size_t i = 0; i < size; i += CO__CACHE_LINE)
+		__builtin_prefetch(line + i, 1);
+}
 
 /* The structure of TYPE whose MEMBER is at POINTER. */
 #define co__container_of(pointer, type, member)                             \
