@@ -11,6 +11,7 @@
 
 #define INJECT_BATCH 64		/* ticks taken from the inject queue at once */
 #define STEAL_BATCH (CO__RUNQ_SIZE / 2)
+#define POLL_AT_LEAST 4		/* looks around: one in so many polls */
 
 _Thread_local struct co__worker *co__worker_here;
 
@@ -545,6 +546,15 @@ bool co__worker_sees_work(struct co__worker *worker)
 			|| co__loop_has_work(worker->loop);
 }
 
+/* Whether to ask for events though there are tasks to run.  While many are
+ * queued, events would only make the queue longer than the caches can hold. */
+static bool is_time_to_poll(struct co__worker *worker)
+{
+	return co__runq_length(&worker->queue) < CO__LOOK_AROUND
+			|| AO_load(&worker->switches) / CO__LOOK_AROUND
+			% POLL_AT_LEAST == 0;
+}
+
 /* Look at everything that pick_local doesn't. */
 static void look_around(struct co__worker *worker)
 {
@@ -565,7 +575,7 @@ static void look_around(struct co__worker *worker)
 	take_injected(worker);
 	if (AO_load(&worker->switches) % CO__SPILL_TURN == 0)
 		take_spilled(worker);
-	if (AO_load(&worker->loop->polled) != 0)
+	if (AO_load(&worker->loop->polled) != 0 && is_time_to_poll(worker))
 		co__idle_poll(worker);
 }
 

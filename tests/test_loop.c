@@ -545,6 +545,51 @@ CO_TEST(loop, a_tick_that_posts_itself_starves_neither_io_nor_timers)
 	return 0;
 }
 
+/* More tasks are always runnable than a loop looks past when it asks for
+ * events, and only such a question finds what is written here. */
+struct crowd {
+	struct test_counter over;
+	int fd;
+};
+
+static int write_later(void *arg)
+{
+	struct crowd *crowd = arg;
+	char byte = 1;
+
+	co_yield();
+	CO_EXPECT_EQ(write(crowd->fd, &byte, 1), 1);
+
+	return 0;
+}
+
+CO_TEST(loop, tasks_that_yield_do_not_starve_input_however_many)
+{
+	struct crowd crowd = { .over = { 0 } };
+	struct co_loop *loop = co_loop_current();
+	struct co_task *others[500];
+	struct co_io *end;
+	int fds[2], i;
+	char byte;
+
+	test_or_die(socketpair(AF_UNIX, SOCK_STREAM, 0, fds));
+	test_or_die(co_io_open(NULL, fds[0], &end));
+	crowd.fd = fds[1];
+	for (i = 0; i < 500; i++)
+		others[i] = spawn_or_die(loop, yield_until, &crowd.over);
+	for (i = 0; i < 5; i++) {
+		test_or_die(co_spawn(loop, write_later, &crowd, NULL));
+		CO_EXPECT_EQ(co_io_read(end, &byte, 1), 1);
+	}
+	counter_set(&crowd.over, 1);
+	for (i = 0; i < 500; i++)
+		CO_EXPECT_EQ(join_or_die(others[i]), 0);
+	CO_EXPECT_EQ(co_io_close(end), 0);
+	close(fds[1]);
+
+	return 0;
+}
+
 /* --- Threads that sleep, and threads that compute ---------------------- */
 
 static co_time cpu_time(void)
