@@ -24,6 +24,9 @@
  * registers that only it needs. */
 #define co__noinline __attribute__((noinline))
 
+/* The quick part, of which each caller uses another half. */
+#define co__always_inline inline __attribute__((always_inline))
+
 #define CO__CACHE_LINE 64u
 
 /* Begin to fetch SIZE bytes at START, which need not be memory at all. */

@@ -167,25 +167,7 @@ void co__fd_end(struct co_io *io)
 	io->kind = CO__FD_FREE;
 }
 
-int co__fd_enter(struct co_io *io, AO_t role)
-{
-	AO_t users;
-
-	do {
-		users = AO_load(&io->users);
-		if (users & CO__FD_CLOSED)
-			return -EBADF;
-		if (role != CO__FD_USER && (users & role))
-			return -EBUSY;
-		/* Acquire: pairs with co__fd_begin, and the last to leave. */
-	} while (!AO_compare_and_swap_acquire(&io->users, users,
-			users + role));
-
-	return 0;
-}
-
-/* The last user of a closed co_io has left. */
-static void finish(struct co_io *io)
+void co__fd_finish(struct co_io *io)
 {
 	struct co__fds *fds = &io->loop->fds;
 	bool ours;
@@ -201,18 +183,6 @@ static void finish(struct co_io *io)
 	}
 	pthread_mutex_unlock(&fds->lock);
 	co__tcp_descriptor_freed();
-}
-
-void co__fd_leave(struct co_io *io, AO_t role)
-{
-	AO_t users;
-
-	do {
-		users = AO_load(&io->users);
-		/* Release: who finishes comes after; and acquire, if we do. */
-	} while (!AO_compare_and_swap_full(&io->users, users, users - role));
-	if (users - role == CO__FD_CLOSED)
-		finish(io);
 }
 
 void co__fd_close(int fd)

@@ -20,6 +20,7 @@
  *             the entry free.
  */
 
+#include <errno.h>
 #include <netinet/in.h>
 #include <pthread.h>
 #include <sys/socket.h>
@@ -27,6 +28,7 @@
 #include <coloop/io.h>
 #include <coloop/loop.h>
 
+#include "assert.h"
 #include "slot.h"
 
 #define CO__FD_CLOSED ((AO_t)1)
@@ -103,8 +105,34 @@ int co__fd_begin(struct co_io *io, enum co__fd_kind kind);
 void co__fd_end(struct co_io *io);
 
 /* Enter IO as READER, WRITER or USER.  -EBADF: closed.  -EBUSY. */
-int co__fd_enter(struct co_io *io, AO_t role);
-void co__fd_leave(struct co_io *io, AO_t role);
+static inline int co__fd_enter(struct co_io *io, AO_t role)
+{
+	AO_t users;
+
+	do {
+		users = AO_load(&io->users);
+		if (co__unlikely(users & CO__FD_CLOSED))
+			return -EBADF;
+		if (co__unlikely(role != CO__FD_USER && (users & role)))
+			return -EBUSY;
+		/* Acquire: pairs with co__fd_begin, and the last to leave. */
+	} while (!AO_compare_and_swap_acquire(&io->users, users,
+			users + role));
+
+	return 0;
+}
+
+/* The last user of a closed IO has left. */
+void co__fd_finish(struct co_io *io);
+
+static inline void co__fd_leave(struct co_io *io, AO_t role)
+{
+	/* Release: who finishes comes after; and acquire, if we do. */
+	AO_t users = AO_fetch_and_add_full(&io->users, -role);
+
+	if (co__unlikely(users - role == CO__FD_CLOSED))
+		co__fd_finish(io);
+}
 
 /* Close FD, which is nobody's co_io. */
 void co__fd_close(int fd);

@@ -75,7 +75,7 @@ static int wait_ready(struct co_io *io, struct co_task *self, unsigned events,
 }
 
 /* D1 to D4.  -EAGAIN: it must wait. */
-static ssize_t try_call(struct co_io *io, struct co__slot *slot,
+static inline ssize_t try_call(struct co_io *io, struct co__slot *slot,
 		co__io_call *call, void *arg, size_t full)
 {
 	ssize_t n;
@@ -92,36 +92,38 @@ static ssize_t try_call(struct co_io *io, struct co__slot *slot,
 		return n;
 	if (n < 0 || (size_t)n >= full || !io->is_stream
 			|| AO_load(&io->hung_up))
-		/* D4.  Only this task or the poller changes the slot now. */
-		AO_compare_and_swap(&slot->word, CO__SLOT_EMPTY,
-				CO__SLOT_READY);
+		/* D4.  Only what makes the slot ready can be there beside this
+		 * task, so there is nothing to compare with. */
+		AO_store(&slot->word, CO__SLOT_READY);
 
 	return n;
 }
 
-static ssize_t call_or_wait(struct co_io *io, struct co_task *self,
-		int direction, co__io_call *call, void *arg, size_t full)
+/* The rest of a call that can't be done without waiting. */
+static co__noinline ssize_t wait_and_call(struct co_io *io,
+		struct co_task *self, int direction, co__io_call *call,
+		void *arg, size_t full)
 {
-	struct co__slot *slot = &io->ready[direction];
+	ssize_t n;
 
-	for (;;) {
-		ssize_t n = try_call(io, slot, call, arg, full);
-		int rc;
-
-		if (n != -EAGAIN)
-			return n;
-		rc = wait_ready(io, self, direction == 0 ? CO_READABLE
+	do {
+		int rc = wait_ready(io, self, direction == 0 ? CO_READABLE
 				: CO_WRITABLE, direction == 0 ? CO__IN_READ
 				: CO__IN_WRITE);
+
 		if (AO_load(&io->users) & CO__FD_CLOSED)
 			return -EBADF;
 		if (rc < 0)
 			return rc;
-	}
+		n = try_call(io, &io->ready[direction], call, arg, full);
+	} while (n == -EAGAIN);
+
+	return n;
 }
 
-ssize_t co__io_do(struct co_io *io, int direction, co__io_call *call, void *arg,
-		size_t full)
+/* co__io_do, with what its caller knows worked in. */
+static co__always_inline ssize_t do_call(struct co_io *io, int direction,
+		co__io_call *call, void *arg, size_t full)
 {
 	AO_t role = direction == 0 ? CO__FD_READER : CO__FD_WRITER;
 	struct co_task *self;
@@ -135,19 +137,27 @@ ssize_t co__io_do(struct co_io *io, int direction, co__io_call *call, void *arg,
 		rc = co__fd_enter(io, role);
 	if (rc < 0)
 		return rc;
-	n = call_or_wait(io, self, direction, call, arg, full);
+	n = try_call(io, &io->ready[direction], call, arg, full);
+	if (n == -EAGAIN)
+		n = wait_and_call(io, self, direction, call, arg, full);
 	co__fd_leave(io, role);
 
 	return n;
+}
+
+ssize_t co__io_do(struct co_io *io, int direction, co__io_call *call, void *arg,
+		size_t full)
+{
+	return do_call(io, direction, call, arg, full);
 }
 
 /* --- Reading and writing ------------------------------------------------- */
 
 /* A transfer, for the functions below. */
 struct transfer {
-	const struct iovec *parts;
-	int count;
 	const struct co_io *io;
+	struct iovec *parts;
+	int count;
 };
 
 static ssize_t result_of(ssize_t n)
@@ -155,35 +165,99 @@ static ssize_t result_of(ssize_t n)
 	return n < 0 ? -errno : n;
 }
 
+/* Of one part. */
 static ssize_t call_read(int fd, void *arg)
 {
 	const struct transfer *transfer = arg;
-	struct msghdr message = { .msg_iov = (struct iovec *)transfer->parts,
-		.msg_iovlen = (size_t)transfer->count };
+	const struct iovec *part = transfer->parts;
 
-	if (!transfer->io->is_socket)
-		return result_of(readv(fd, transfer->parts, transfer->count));
-	if (transfer->count == 1)
-		return result_of(recv(fd, transfer->parts->iov_base,
-				transfer->parts->iov_len, MSG_DONTWAIT));
+	if (co__unlikely(!transfer->io->is_socket))
+		return result_of(read(fd, part->iov_base, part->iov_len));
 
-	return result_of(recvmsg(fd, &message, MSG_DONTWAIT));
+	return result_of(recv(fd, part->iov_base, part->iov_len,
+			MSG_DONTWAIT));
 }
 
 static ssize_t call_write(int fd, void *arg)
 {
 	const struct transfer *transfer = arg;
-	struct msghdr message = { .msg_iov = (struct iovec *)transfer->parts,
+	const struct iovec *part = transfer->parts;
+
+	if (co__unlikely(!transfer->io->is_socket))
+		return result_of(write(fd, part->iov_base, part->iov_len));
+
+	return result_of(send(fd, part->iov_base, part->iov_len,
+			MSG_NOSIGNAL | MSG_DONTWAIT));
+}
+
+static ssize_t call_readv(int fd, void *arg)
+{
+	const struct transfer *transfer = arg;
+	struct msghdr message = { .msg_iov = transfer->parts,
+		.msg_iovlen = (size_t)transfer->count };
+
+	if (!transfer->io->is_socket)
+		return result_of(readv(fd, transfer->parts, transfer->count));
+
+	return result_of(recvmsg(fd, &message, MSG_DONTWAIT));
+}
+
+static ssize_t call_writev(int fd, void *arg)
+{
+	const struct transfer *transfer = arg;
+	struct msghdr message = { .msg_iov = transfer->parts,
 		.msg_iovlen = (size_t)transfer->count };
 
 	if (!transfer->io->is_socket)
 		return result_of(writev(fd, transfer->parts, transfer->count));
-	if (transfer->count == 1)
-		return result_of(send(fd, transfer->parts->iov_base,
-				transfer->parts->iov_len,
-				MSG_NOSIGNAL | MSG_DONTWAIT));
 
 	return result_of(sendmsg(fd, &message, MSG_NOSIGNAL | MSG_DONTWAIT));
+}
+
+/* The checks of a read that never waits. */
+static ssize_t read_nothing(struct co_io *io)
+{
+	struct co_task *self;
+	int rc;
+
+	if (io == NULL)
+		return -EINVAL;
+	rc = co__wait_enter(&self);
+	if (rc == 0)
+		rc = co__fd_enter(io, CO__FD_READER);
+	if (rc == 0)
+		co__fd_leave(io, CO__FD_READER);
+
+	return rc;
+}
+
+static bool is_valid(const void *data, size_t size)
+{
+	return size <= SSIZE_MAX && (data != NULL || size == 0);
+}
+
+ssize_t co_io_read(struct co_io *io, void *ret_data, size_t size)
+{
+	struct iovec part = { ret_data, size };
+	struct transfer transfer = { io, &part, 1 };
+
+	if (!is_valid(ret_data, size))
+		return -EINVAL;
+	if (size == 0)
+		return read_nothing(io);
+
+	return do_call(io, 0, call_read, &transfer, size);
+}
+
+ssize_t co_io_write(struct co_io *io, const void *data, size_t size)
+{
+	struct iovec part = { (void *)data, size };
+	struct transfer transfer = { io, &part, 1 };
+
+	if (!is_valid(data, size))
+		return -EINVAL;
+
+	return do_call(io, 1, call_write, &transfer, size);
 }
 
 /* The bytes of PARTS, or a negative errno value: they make no sense. */
@@ -202,70 +276,32 @@ static ssize_t total_size(const struct iovec *parts, int count)
 	return (ssize_t)total;
 }
 
-/* The checks of a read that never waits. */
-static int read_nothing(struct co_io *io)
+ssize_t co_io_readv(struct co_io *io, const struct iovec *parts, int count)
 {
-	struct co_task *self;
-	int rc;
-
-	if (io == NULL)
-		return -EINVAL;
-	rc = co__wait_enter(&self);
-	if (rc == 0)
-		rc = co__fd_enter(io, CO__FD_READER);
-	if (rc == 0)
-		co__fd_leave(io, CO__FD_READER);
-
-	return rc;
-}
-
-static ssize_t do_transfer(struct co_io *io, int direction,
-		const struct iovec *parts, int count)
-{
-	struct transfer transfer = { parts, count, io };
+	struct transfer transfer = { io, (struct iovec *)parts, count };
 	ssize_t total = total_size(parts, count);
 
 	if (total < 0)
 		return total;
-	if (total == 0 && direction == 0)
+	if (total == 0)
 		return read_nothing(io);
 
-	return co__io_do(io, direction, direction == 0 ? call_read : call_write,
-			&transfer, (size_t)total);
-}
-
-ssize_t co_io_read(struct co_io *io, void *ret_data, size_t size)
-{
-	struct iovec part = { ret_data, size };
-
-	if (ret_data == NULL && size > 0)
-		return -EINVAL;
-
-	return do_transfer(io, 0, &part, 1);
-}
-
-ssize_t co_io_write(struct co_io *io, const void *data, size_t size)
-{
-	struct iovec part = { (void *)data, size };
-
-	if (data == NULL && size > 0)
-		return -EINVAL;
-
-	return do_transfer(io, 1, &part, 1);
-}
-
-ssize_t co_io_readv(struct co_io *io, const struct iovec *parts, int count)
-{
-	return do_transfer(io, 0, parts, count);
+	return co__io_do(io, 0, call_readv, &transfer, (size_t)total);
 }
 
 ssize_t co_io_writev(struct co_io *io, const struct iovec *parts, int count)
 {
-	return do_transfer(io, 1, parts, count);
+	struct transfer transfer = { io, (struct iovec *)parts, count };
+	ssize_t total = total_size(parts, count);
+
+	if (total < 0)
+		return total;
+
+	return co__io_do(io, 1, call_writev, &transfer, (size_t)total);
 }
 
 /* Move all SIZE bytes; *RET_DONE counts them. */
-static int transfer_all(struct co_io *io, int direction, char *data,
+static inline int transfer_all(struct co_io *io, int direction, char *data,
 		size_t size, size_t *ret_done)
 {
 	size_t ignored, *done = ret_done != NULL ? ret_done : &ignored;
@@ -274,9 +310,9 @@ static int transfer_all(struct co_io *io, int direction, char *data,
 	if (io == NULL || (data == NULL && size > 0))
 		return -EINVAL;
 	do {
-		struct iovec part = { size > 0 ? data + *done : NULL,
-			size - *done };
-		ssize_t n = do_transfer(io, direction, &part, 1);
+		char *rest = size > 0 ? data + *done : NULL;
+		ssize_t n = direction == 0 ? co_io_read(io, rest, size - *done)
+				: co_io_write(io, rest, size - *done);
 
 		if (n < 0)
 			return (int)n;
