@@ -25,8 +25,11 @@
 
 #define SLAB_MIN ((size_t)4 << 20)	/* bytes of the first slab of a size */
 #define SLAB_MAX ((size_t)8 << 30)	/* none grows larger than this */
-#define COLOURS 16u
 #define COLOUR 128u			/* bytes */
+
+/* With more of them, the control block, a buffer of 2 KiB and the calls that lead
+ * to a wait would not always be in one page. */
+#define COLOURS 8u
 #define BATCH 8u			/* frames made at once */
 
 static size_t page_size;		/* constant after probe_guards */
