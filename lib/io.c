@@ -121,26 +121,49 @@ static co__noinline ssize_t wait_and_call(struct co_io *io,
 	return n;
 }
 
-/* co__io_do, with what its caller knows worked in. */
-static co__always_inline ssize_t do_call(struct co_io *io, int direction,
-		co__io_call *call, void *arg, size_t full)
+static inline AO_t role_of(int direction)
 {
-	AO_t role = direction == 0 ? CO__FD_READER : CO__FD_WRITER;
-	struct co_task *self;
-	ssize_t n;
+	return direction == 0 ? CO__FD_READER : CO__FD_WRITER;
+}
+
+/* The beginning of each call: *RET_SELF is the calling task, and is now the one
+ * that uses IO in DIRECTION, until co__fd_leave. */
+static inline int enter(struct co_io *io, int direction,
+		struct co_task **ret_self)
+{
 	int rc;
 
 	if (io == NULL)
 		return -EINVAL;
-	rc = co__wait_enter(&self);
-	if (rc == 0)
-		rc = co__fd_enter(io, role);
-	if (rc < 0)
-		return rc;
-	n = try_call(io, &io->ready[direction], call, arg, full);
+	rc = co__wait_enter(ret_self);
+
+	return rc == 0 ? co__fd_enter(io, role_of(direction)) : rc;
+}
+
+static co__always_inline ssize_t call_inside(struct co_io *io,
+		struct co_task *self, int direction, co__io_call *call,
+		void *arg, size_t full)
+{
+	ssize_t n = try_call(io, &io->ready[direction], call, arg, full);
+
 	if (n == -EAGAIN)
 		n = wait_and_call(io, self, direction, call, arg, full);
-	co__fd_leave(io, role);
+
+	return n;
+}
+
+/* co__io_do, with what its caller knows worked in. */
+static co__always_inline ssize_t do_call(struct co_io *io, int direction,
+		co__io_call *call, void *arg, size_t full)
+{
+	struct co_task *self;
+	ssize_t n;
+	int rc = enter(io, direction, &self);
+
+	if (rc < 0)
+		return rc;
+	n = call_inside(io, self, direction, call, arg, full);
+	co__fd_leave(io, role_of(direction));
 
 	return n;
 }
@@ -300,28 +323,50 @@ ssize_t co_io_writev(struct co_io *io, const struct iovec *parts, int count)
 	return co__io_do(io, 1, call_writev, &transfer, (size_t)total);
 }
 
-/* Move all SIZE bytes; *RET_DONE counts them. */
+/* Whether SELF may go on with IO, which it uses already. */
+static int go_on(const struct co_io *io, struct co_task *self)
+{
+	if (AO_load(&io->users) & CO__FD_CLOSED)
+		return -EBADF;
+
+	return co__wait_is_plain(self) ? 0 : co__wait_check(self);
+}
+
+/* Move all SIZE bytes; *RET_DONE counts them.  The caller uses IO from the first
+ * to the last: once it is left, a closed IO may be another file. */
 static inline int transfer_all(struct co_io *io, int direction, char *data,
 		size_t size, size_t *ret_done)
 {
 	size_t ignored, *done = ret_done != NULL ? ret_done : &ignored;
+	struct iovec part = { data, size };
+	struct transfer transfer = { io, &part, 1 };
+	struct co_task *self;
+	int rc;
 
 	*done = 0;
-	if (io == NULL || (data == NULL && size > 0))
+	if (!is_valid(data, size))
 		return -EINVAL;
-	do {
-		char *rest = size > 0 ? data + *done : NULL;
-		ssize_t n = direction == 0 ? co_io_read(io, rest, size - *done)
-				: co_io_write(io, rest, size - *done);
+	rc = enter(io, direction, &self);
+	if (rc < 0)
+		return rc;
+	while (rc == 0 && part.iov_len > 0) {
+		ssize_t n = call_inside(io, self, direction, direction == 0
+				? call_read : call_write, &transfer,
+				part.iov_len);
 
-		if (n < 0)
-			return (int)n;
-		if (n == 0 && size > 0)
-			return -ENODATA;
-		*done += (size_t)n;
-	} while (*done < size);
+		if (n > 0) {
+			*done += (size_t)n;
+			part.iov_base = data + *done;
+			part.iov_len = size - *done;
+			if (part.iov_len > 0)
+				rc = go_on(io, self);
+		} else {
+			rc = n == 0 ? -ENODATA : (int)n;
+		}
+	}
+	co__fd_leave(io, role_of(direction));
 
-	return 0;
+	return rc;
 }
 
 int co_io_read_full(struct co_io *io, void *ret_data, size_t size,

@@ -194,7 +194,7 @@ static inline bool is_foreign(const struct co__worker *worker,
 }
 
 /* The next task nearby, or NULL if there is none. */
-static inline __attribute__((always_inline)) struct co_task *pick_local(
+static co__always_inline struct co_task *pick_local(
 		struct co__worker *worker)
 {
 	struct co_task *task = worker->preferred;
