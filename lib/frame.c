@@ -5,6 +5,7 @@
 #include "frame.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <pthread.h>
 #include <stdint.h>
 #include <string.h>
@@ -43,7 +44,7 @@ static bool is_unreadable(const void *address)
 	int ends[2];
 	bool refused;
 
-	if (pipe(ends) < 0)
+	if (pipe2(ends, O_CLOEXEC) < 0)
 		return false;
 	refused = write(ends[1], address, 1) < 0 && errno == EFAULT;
 	close(ends[0]);

@@ -32,10 +32,15 @@
 #include <limits.h>
 #include <netinet/in.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "loop.h"
 #include "worker.h"
+
+#ifndef IOV_MAX
+#define IOV_MAX 16		/* what POSIX guarantees */
+#endif
 
 /* --- Waiting ------------------------------------------------------------- */
 
@@ -299,28 +304,64 @@ static ssize_t total_size(const struct iovec *parts, int count)
 	return (ssize_t)total;
 }
 
-ssize_t co_io_readv(struct co_io *io, const struct iovec *parts, int count)
+/* Whether a part of a transfer is as good as the whole.  Messages may not be
+ * split: datagrams, and what SCTP and devices keep apart. */
+static bool may_split(int fd)
+{
+	int type, protocol;
+	socklen_t type_size = sizeof type, protocol_size = sizeof protocol;
+	struct stat status;
+
+	if (fstat(fd, &status) < 0)
+		return false;
+	if (!S_ISSOCK(status.st_mode))
+		return S_ISFIFO(status.st_mode) || S_ISREG(status.st_mode);
+
+	return getsockopt(fd, SOL_SOCKET, SO_TYPE, &type, &type_size) == 0
+			&& type == SOCK_STREAM
+			&& getsockopt(fd, SOL_SOCKET, SO_PROTOCOL, &protocol,
+			&protocol_size) == 0 && protocol != IPPROTO_SCTP;
+}
+
+/* The system takes IOV_MAX parts at once.  Leave the rest to the next call,
+ * but not nothing to this one: that would mean the end. */
+static void cut_to_limit(struct iovec **parts, int *count)
+{
+	while (*count > IOV_MAX && (*parts)->iov_len == 0) {
+		++*parts;
+		--*count;
+	}
+	if (*count > IOV_MAX)
+		*count = IOV_MAX;
+}
+
+static ssize_t transfer_parts(struct co_io *io, int direction,
+		const struct iovec *parts, int count)
 {
 	struct transfer transfer = { io, (struct iovec *)parts, count };
 	ssize_t total = total_size(parts, count);
 
 	if (total < 0)
 		return total;
-	if (total == 0)
+	if (count > IOV_MAX && io != NULL && may_split(io->fd)) {
+		cut_to_limit(&transfer.parts, &transfer.count);
+		total = total_size(transfer.parts, transfer.count);
+	}
+	if (total == 0 && direction == 0)
 		return read_nothing(io);
 
-	return co__io_do(io, 0, call_readv, &transfer, (size_t)total);
+	return co__io_do(io, direction, direction == 0 ? call_readv
+			: call_writev, &transfer, (size_t)total);
+}
+
+ssize_t co_io_readv(struct co_io *io, const struct iovec *parts, int count)
+{
+	return transfer_parts(io, 0, parts, count);
 }
 
 ssize_t co_io_writev(struct co_io *io, const struct iovec *parts, int count)
 {
-	struct transfer transfer = { io, (struct iovec *)parts, count };
-	ssize_t total = total_size(parts, count);
-
-	if (total < 0)
-		return total;
-
-	return co__io_do(io, 1, call_writev, &transfer, (size_t)total);
+	return transfer_parts(io, 1, parts, count);
 }
 
 /* Whether SELF may go on with IO, which it uses already. */

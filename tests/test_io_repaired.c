@@ -443,3 +443,152 @@ Test(io_repaired, who_would_wait_in_a_circle_is_told)
 	results = both.rival[0].result + both.rival[1].result;
 	cr_assert(results == -EDEADLK || results == -2 * EDEADLK);
 }
+
+/* --- More parts than the system takes at once ------------------------------------ */
+
+#define PARTS 1500
+
+static void make_parts(struct iovec *parts, char *data, int begin)
+{
+	for (int i = 0; i < PARTS; i++) {
+		parts[i].iov_base = &data[i];
+		parts[i].iov_len = i >= begin;
+	}
+}
+
+/* Move all of PARTS, as a caller does who knows of short counts. */
+static void move_parts(struct co_io *io, struct iovec *parts, bool writes)
+{
+	int i = 0;
+
+	while (i < PARTS) {
+		ssize_t n = writes ? co_io_writev(io, parts + i, PARTS - i)
+				: co_io_readv(io, parts + i, PARTS - i);
+
+		if (!CO_EXPECT(n > 0))
+			return;
+		for (; i < PARTS && (size_t)n >= parts[i].iov_len; i++)
+			n -= (ssize_t)parts[i].iov_len;
+	}
+}
+
+static void move_many_parts(int from, int to, int begin)
+{
+	static struct iovec parts[PARTS];
+	static char sent[PARTS], got[PARTS];
+	struct co_io *reader, *writer;
+
+	test_or_die(co_io_open(NULL, from, &reader));
+	test_or_die(co_io_open(NULL, to, &writer));
+	for (int i = 0; i < PARTS; i++) {
+		sent[i] = i >= begin ? (char)(i % 100 + 1) : 0;
+		got[i] = 0;
+	}
+	make_parts(parts, sent, begin);
+	move_parts(writer, parts, true);
+	make_parts(parts, got, begin);
+	move_parts(reader, parts, false);
+	CO_EXPECT_EQ(memcmp(sent, got, PARTS), 0);
+	CO_EXPECT_EQ(co_io_close(reader), 0);
+	CO_EXPECT_EQ(co_io_close(writer), 0);
+}
+
+CO_TEST_ON_ONE_THREAD(io_repaired, a_stream_takes_any_number_of_parts)
+{
+	int fds[2];
+
+	test_or_die(socketpair(AF_UNIX, SOCK_STREAM, 0, fds));
+	move_many_parts(fds[0], fds[1], 0);
+	test_or_die(pipe(fds));
+	move_many_parts(fds[0], fds[1], 0);
+
+	return 0;
+}
+
+/* The first ones that the system would take are nothing: not the end. */
+CO_TEST_ON_ONE_THREAD(io_repaired, many_empty_parts_are_not_the_end)
+{
+	int fds[2];
+
+	test_or_die(socketpair(AF_UNIX, SOCK_STREAM, 0, fds));
+	move_many_parts(fds[0], fds[1], 1300);
+
+	return 0;
+}
+
+CO_TEST_ON_ONE_THREAD(io_repaired, a_message_of_too_many_parts_is_refused)
+{
+	static struct iovec parts[PARTS];
+	static char data[PARTS];
+	struct co_io *io;
+	int fds[2];
+
+	test_or_die(socketpair(AF_UNIX, SOCK_DGRAM, 0, fds));
+	test_or_die(co_io_open(NULL, fds[0], &io));
+	make_parts(parts, data, 0);
+	CO_EXPECT_EQ(co_io_writev(io, parts, PARTS), -EMSGSIZE);
+	CO_EXPECT_EQ(co_io_close(io), 0);
+	close(fds[1]);
+
+	return 0;
+}
+
+/* --- Programs that tasks start ------------------------------------------------------ */
+
+/* How many descriptors above the standard ones a program has that is started
+ * now, beside that of its own listing. */
+static int count_inherited(void)
+{
+	int status = -1;
+	pid_t child = fork();
+
+	if (child == 0) {
+		execl("/bin/sh", "sh", "-c",
+				"n=0; for f in /proc/self/fd/*; do "
+				"case ${f##*/} in 0|1|2) ;; "
+				"*) [ -e \"$f\" ] && n=$((n+1)) ;; esac; done; "
+				"exit $n", (char *)NULL);
+		_exit(99);
+	}
+	test_or_die(waitpid(child, &status, 0) == child ? 0 : -1);
+
+	return WEXITSTATUS(status);
+}
+
+static int inherit_nothing(void *arg)
+{
+	struct guest *guest = arg;
+	struct co_io *client;
+	int before = *(int *)guest->server.user;
+
+	listen_or_die(guest, co_loop_current(), serve_for_ever);
+	test_or_die(co_tcp_connect(address_of(guest), guest->size, &client));
+	while (counter_get(&guest->served) == 0)
+		co_sleep(CO_MILLISECOND);
+	CO_EXPECT_EQ(count_inherited(), before);
+	CO_EXPECT_EQ(co_io_close(client), 0);
+	CO_EXPECT_EQ(co_tcp_server_deinit(&guest->server), 0);
+
+	return 0;
+}
+
+static void inherit_nothing_from(const char *backend)
+{
+	struct guest guest = { .size = 0 };
+	int before = count_inherited();
+
+	test_or_die(setenv("COLOOP_BACKEND", backend, 1));
+	guest.server.user = &before;
+	cr_assert_lt(before, 90);
+	cr_assert_eq(run_in_loop(2, inherit_nothing, &guest), 0);
+}
+
+Test(io_repaired, a_program_inherits_nothing_of_a_loop_with_epoll)
+{
+	inherit_nothing_from("epoll");
+}
+
+Test(io_repaired, a_program_inherits_nothing_of_a_loop_with_poll)
+{
+	inherit_nothing_from("poll");
+}

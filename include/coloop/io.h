@@ -36,13 +36,15 @@ struct co_loop;
 CO_API int co_io_open(struct co_loop *loop, int fd, struct co_io **ret_io);
 
 /* Read up to SIZE bytes, waiting for the first.  Returns their number; 0: the
- * end of the stream (or SIZE is 0). */
+ * end of the stream (or SIZE is 0).  COUNT has no limit: of more parts than
+ * the system takes at once (IOV_MAX) the first are read, as in any short read.
+ * -EMSGSIZE, -EINVAL: more parts than that, of what keeps messages apart. */
 CO_API ssize_t co_io_read(struct co_io *io, void *ret_data, size_t size);
 CO_API ssize_t co_io_readv(struct co_io *io, const struct iovec *parts,
 		int count);
 
 /* Write up to SIZE bytes, waiting for room for the first.  Returns how many
- * were written.  -EPIPE: nobody reads. */
+ * were written.  COUNT as above.  -EPIPE: nobody reads. */
 CO_API ssize_t co_io_write(struct co_io *io, const void *data, size_t size);
 CO_API ssize_t co_io_writev(struct co_io *io, const struct iovec *parts,
 		int count);
