@@ -528,6 +528,7 @@ void co__loop_quiesce(struct co_loop *loop)
 static void fetch_ahead(const struct co__worker *worker, int i, int count)
 {
 	struct co_io *io;
+	AO_t reader;
 
 	if (i + 2 * FETCH_AHEAD < count) {
 		io = co__fd_find(worker->loop, (int)(uint32_t)
@@ -537,11 +538,19 @@ static void fetch_ahead(const struct co__worker *worker, int i, int count)
 	if (i + FETCH_AHEAD < count) {
 		io = co__fd_find(worker->loop, (int)(uint32_t)
 				worker->polled[i + FETCH_AHEAD].key);
-		/* Nothing, or a task; fetching what is neither is harmless. */
-		if (io != NULL)
-			co__prefetch((void *)AO_load(&io->ready[0].word),
-					sizeof(struct co_task));
+		reader = io != NULL ? AO_load(&io->ready[0].word) : 0;
+		if (reader > CO__SLOT_READY)
+			co__prefetch((void *)reader, sizeof(struct co_task));
 	}
+}
+
+/* Most events say that there is room to write, which is known already. */
+static inline void raise_if_new(struct co_io *io, int direction)
+{
+	struct co__slot *slot = &io->ready[direction];
+
+	if (AO_load(&slot->word) != CO__SLOT_READY)
+		co__slot_raise(slot, io);
 }
 
 void co__loop_deliver(struct co__worker *worker, int count)
@@ -562,9 +571,9 @@ void co__loop_deliver(struct co__worker *worker, int count)
 		if (AO_load(&io->node) != 0)
 			co__watch_tell(io, event->key, event->events);
 		if (event->events & CO_READABLE)
-			co__slot_raise(&io->ready[0], io);
+			raise_if_new(io, 0);
 		if (event->events & CO_WRITABLE)
-			co__slot_raise(&io->ready[1], io);
+			raise_if_new(io, 1);
 	}
 }
 
