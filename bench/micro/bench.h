@@ -30,7 +30,7 @@ enum bench_counts {
 	BENCH_YIELDS = 10000000,	/* of all tasks together */
 	BENCH_SPAWNS = 1000000,
 	BENCH_BATCH = 10000,		/* tasks alive at once */
-	BENCH_BATCHES = 50,
+	BENCH_BATCHES = 50,		/* after one that isn't counted */
 	BENCH_ROUND_TRIPS = 1000000,	/* two messages each */
 	BENCH_MESSAGES = 5000000,
 	BENCH_CAPACITY = 128,

@@ -116,8 +116,10 @@ func waitAt(gate chan int64) {
 func runBatches() {
 	const batch = 10000
 	count := times(50)
-	begin()
-	for i := int64(0); i < count; i++ {
+	for i := int64(-1); i < count; i++ {
+		if i == 0 {
+			begin()
+		}
 		var group sync.WaitGroup
 		gate := make(chan int64)
 		arrived = 0
