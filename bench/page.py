@@ -94,7 +94,7 @@ svg text.ours { fill: var(--ours); } svg text.slower { fill: var(--bad); }
 	border: 1px solid var(--rule); border-radius: 12px; }
 table { border-collapse: collapse; width: 100%; font-size: .88rem;
 	font-variant-numeric: tabular-nums; }
-th, td { padding: .4rem .8rem; text-align: right; white-space: nowrap;
+th, td { padding: .4rem .6rem; text-align: right; white-space: nowrap;
 	border-bottom: 1px solid var(--rule); }
 tr:last-child td { border-bottom: 0; }
 th { color: var(--soft); font-weight: 500; }
