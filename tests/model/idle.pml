@@ -8,6 +8,7 @@
  *             that spawns two others; one puts a task that sets a timer; one
  *             readies a task that is pinned to the second worker.  Once, a
  *             descriptor wakes the poller.
+ *             3,400,000 states.
  *
  * Steps       N1 N2 N3    ready_foreign, queue_last, take_injected; notify
  *             I1          begin_idle: join, in idle.inc

@@ -6,6 +6,7 @@
  * Sizes       A ring of 4; the owner puts two tasks, does 4 things of its choice
  *             and then takes what is left; two thieves steal up to two tasks
  *             each.
+ *             2,200,000 states.
  *
  * Steps       Q1 Q2       co__runq_push
  *             T1 ... T4   co__runq_steal; T4 also co__runq_pop

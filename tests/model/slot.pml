@@ -6,6 +6,7 @@
  *
  * Sizes       A task reads two bytes from a descriptor, then waits for something
  *             else; the kernel tells twice that a byte has come.
+ *             53,000 states.
  *
  * Steps       S1 ... S4   wait_in_slots; publish, co__wait_arm
  *             R1 R2 R3    co__slot_raise_unless; co__wait_claim_on

@@ -7,6 +7,7 @@
  *             comes back on top with other nodes beneath; a third one pushes a
  *             node, and a fourth pushes one if it is the first.  Two nodes are
  *             there from the beginning.
+ *             178,000 states.
  *
  * Steps       P1 P2 P3    co_stack_push; co_stack_push_first
  *             T1          take_turn; its waiting is a statement that blocks
