@@ -28,8 +28,8 @@
  * MUTANT_NO_RECHECK      deadlock   no last look
  * MUTANT_LOOK_FIRST      deadlock   I3 before I1
  * MUTANT_COUNT_LATE      deadlock   searching - 1 after I3
- * MUTANT_PHANTOM         deadlock   a waker counts itself as a searcher until it
- *                                   has found out that nobody is idle
+ * MUTANT_PHANTOM         deadlock   a waker counts itself as a searcher until
+ *                                   it has found out that nobody is idle
  * MUTANT_UNCOUNTED       assertion  the woken isn't counted by who wakes it
  * MUTANT_NO_LAST_LOOK    deadlock   the last searcher finds work, and that's it
  * MUTANT_NO_FOUND_FENCE  deadlock   no fence before it looks once more
@@ -348,10 +348,10 @@ init {
 		run worker(0);
 		run worker(1);
 		if
+		:: expected = 1; run pinned_adder()
 		:: expected = 2; run adder(0); run adder(1)
 		:: expected = 2; first_does = SPAWNS; run adder(0)
 		:: expected = 1; first_does = SETS_TIMER; run adder(0)
-		:: expected = 1; run pinned_adder()
 		fi
 	};
 	running == expected

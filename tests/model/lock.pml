@@ -14,16 +14,16 @@
  *             withdraw    wait_for_turn, after a wait that ended otherwise
  *             release     co_lock_release, release_slowly, hand_over
  *
- * Proved      One has the lock at a time; nobody who waits is overtaken; nobody waits for a lock that is free;
- *             when the guard is free, WAITED is set if and only if somebody is
- *             in the list.
+ * Proved      One has the lock at a time; nobody who waits is overtaken;
+ *             nobody waits for a lock that is free; when the guard is free,
+ *             WAITED is set if and only if somebody is in the list.
  *
  * MUTANT_ANNOUNCE_STORES  deadlock   WAITED is set without comparing
- * MUTANT_NO_RETAKE        deadlock   a lock found free under the guard is waited
- *                                    for
+ * MUTANT_NO_RETAKE        deadlock   a lock found free under the guard is
+ *                                     waited for
  * MUTANT_RELEASE_FREES    assertion  release makes it free though it is waited
  *                                    for
- * MUTANT_BLIND_HAND_OVER  assertion  it is handed to one who has stopped waiting
+ * MUTANT_BLIND_HAND_OVER  assertion  it is handed to one who waits no more
  * MUTANT_BARGING          assertion  the heir is woken and the lock made free
  * MUTANT_KEEPS_WAITED     assertion  the last to be served leaves WAITED set
  * MUTANT_LEAVES_WAITED    assertion  so does the last to withdraw

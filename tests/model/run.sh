@@ -97,7 +97,9 @@ judge()
 # it may not need all in each place.
 unreached()
 {
-	! grep -q '^#include' "$file" && grep -E '^[[:space:]].*, state [0-9]+, "' log | grep -qv '"-end-"'
+	! grep -q '^#include' "$file" &&
+		grep -E '^[[:space:]].*, state [0-9]+, "' log |
+		grep -qv '"-end-"'
 }
 
 # --- One job, as xargs below starts it ---------------------------------------

@@ -3,9 +3,9 @@
 /*
  * runq.pml - the run queue of a worker: lib/runq.h
  *
- * Sizes       A ring of 4; the owner puts two tasks, does 4 things of its choice
- *             and then takes what is left; two thieves steal up to two tasks
- *             each.
+ * Sizes       A ring of 4; the owner puts two tasks, does 4 things of its
+ *             choice and then takes what is left; two thieves steal up to
+ *             two tasks each.
  *             2,200,000 states.
  *
  * Steps       Q1 Q2       co__runq_push

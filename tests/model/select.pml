@@ -3,9 +3,9 @@
 /*
  * select.pml - one of several channel operations: lib/select.c
  *
- * Sizes       Two channels without room.  Two tasks face each other: one selects
- *             among getting from the first and putting to the second, the other
- *             among putting to the first and getting from the second.  A third
+ * Sizes       Two channels without room.  Two tasks face each other: one
+ *             selects among getting from the first and putting to the second,
+ *             the other among putting to the first and getting from the second.  A third
  *             puts to the second or gets from the first; so one of them stays.
  *             A cancellation may end the first task's wait.
  *             164,000 states.
@@ -14,11 +14,11 @@
  *             do_one                  claim a waiter of the other side
  *             park, hook              enqueue_all; arm_and_release_all, on
  *                                     another stack
- *             dequeue_all             each strand again, to take the waiters out
+ *             dequeue_all             each strand again; the waiters leave
  *
- * Proved      One case of a select happens, and the other side has done the same
- *             one; two that can meet don't both wait; no waiter is seen when its
- *             cases are gone; no deadlock.
+ * Proved      One case of a select happens, and the other side has done the
+ *             same one; two that can meet don't both wait; no waiter is seen
+ *             when its cases are gone; no deadlock.
  *
  * MUTANT_RELEASE_FIRST  assertion  the hook releases the strands, then arms
  * MUTANT_NO_DEQUEUE     assertion  who was served returns at once

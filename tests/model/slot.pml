@@ -4,8 +4,8 @@
  * slot.pml - one task waits for something that stays true: lib/slot.c, and what
  *            lib/io.c makes of it
  *
- * Sizes       A task reads two bytes from a descriptor, then waits for something
- *             else; the kernel tells twice that a byte has come.
+ * Sizes       A task reads two bytes from a descriptor, then waits for
+ *             something else; the kernel tells twice that a byte has come.
  *             53,000 states.
  *
  * Steps       S1 ... S4   wait_in_slots; publish, co__wait_arm
@@ -214,6 +214,7 @@ end:	do
 	:: atomic { arming -> arming = false; armed = true }
 	:: atomic { raising[0] -> raising[0] = false; slot = READY }
 	:: atomic { raising[1] -> raising[1] = false; slot = READY }
-	:: atomic { emptying && !SLOT_IS_BUFFERED -> emptying = false; slot = EMPTY }
+	:: atomic { emptying && !SLOT_IS_BUFFERED ->
+		emptying = false; slot = EMPTY }
 	od
 }

@@ -4,8 +4,8 @@
  * strand.pml - a task parks with a strand held: lib/strand.h, lib/strand.c, and
  *              wait_in of lib/channel.c as its user
  *
- * Sizes       A task takes two items from an object; two others give one each; a
- *             cancellation may end one of its waits, after which it asks again.
+ * Sizes       A task takes two items from an object; two others give one each;
+ *             a cancellation may end one of its waits; then it asks again.
  *             1,600 states.
  *
  * Steps       acquire     co__strand_acquire; its waiting is a statement that
@@ -16,12 +16,12 @@
  *             withdraw    what wait_in does after a wait that ended otherwise
  *
  * Proved      One at a time has the strand; nobody sees a waiter that isn't
- *             waiting, or is gone; no item is lost and no wake-up; the task does
- *             not run before it has left its stack.
+ *             waiting, or is gone; no item is lost and no wake-up; the task
+ *             does not run before it has left its stack.
  *
  * MUTANT_TEST_THEN_SET   assertion  the strand is taken by a look and a store
  * MUTANT_RELEASE_FIRST   deadlock   the hook releases the strand, then arms
- * MUTANT_ARM_ON_STACK    assertion  the task arms its wait, then leaves its stack
+ * MUTANT_ARM_ON_STACK    assertion  the task arms its wait before it has left
  * MUTANT_ARGUMENT_LATE   assertion  the hook looks into its argument once more
  *                                   after it has released the strand
  * MUTANT_NO_WITHDRAW     assertion  a wait that was cancelled leaves its waiter

@@ -8,7 +8,7 @@
  *             Then the memory is a new task's.
  *             6,900 states.
  *
- * Steps       claim_joiner, finish, co__slot_raise_unless: of the task that ends
+ * Steps       claim_joiner, finish, co__slot_raise_unless: of who ends
  *             join_state, wait_for_end, take_result, co_detach: of who joins
  *             S1 S2 S4, back: co__slot_wait and its hook, see slot.pml, where
  *             the fences are

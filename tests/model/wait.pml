@@ -124,7 +124,8 @@ active [2] proctype event()
 	byte seen, number;
 	bool ok;
 
-end:	atomic { linked[_pid] && !(has_clock && _pid == 1) -> linked[_pid] = false; number = ticket };
+end:	atomic { linked[_pid] && !(has_clock && _pid == 1) ->
+		linked[_pid] = false; number = ticket };
 	claim(number, seen, ok);
 	if
 	:: ok ->
@@ -291,7 +292,7 @@ inline arm(seen, rc)
 	do
 	:: seen = word;
 	   if
-	   :: (seen & UNWELCOME) != 0 ->				/* settle */
+	   :: (seen & UNWELCOME) != 0 ->			/* settle */
 		if
 		:: (word & CANCEL) && !is_masked -> rc = CANCELLED; break
 		:: else
@@ -332,7 +333,7 @@ inline call(seen, rc)
 	if
 	:: rc != NONE
 	:: else ->
-		atomic {		/* the strands are held until it is armed */
+		atomic {	/* the strands are held until it is armed */
 			ticket = epoch_of(word);
 			is_waiting = true
 		};
