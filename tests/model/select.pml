@@ -5,8 +5,9 @@
  *
  * Sizes       Two channels without room.  Two tasks face each other: one
  *             selects among getting from the first and putting to the second,
- *             the other among putting to the first and getting from the second.  A third
- *             puts to the second or gets from the first; so one of them stays.
+ *             the other among putting to the first and getting from the
+ *             second.  A third puts to the first or gets from the second; so
+ *             one of them stays.
  *             A cancellation may end the first task's wait.
  *             164,000 states.
  *
