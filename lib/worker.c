@@ -7,11 +7,7 @@
 #include <errno.h>
 #include <stdlib.h>
 
-#include "loop.h"
-
-#define INJECT_BATCH 64		/* ticks taken from the inject queue at once */
-#define STEAL_BATCH (CO__RUNQ_SIZE / 2)
-#define POLL_AT_LEAST 4		/* looks around: one in so many polls */
+#include "near.h"
 
 _Thread_local struct co__worker *co__worker_here;
 
@@ -26,75 +22,6 @@ unsigned co__worker_random(struct co__worker *worker)
 	return worker->random = x;
 }
 
-/* --- The queue of a worker ----------------------------------------------- */
-
-/* Whether all of the queue of WORKER, of LENGTH, is for whoever has time. */
-static inline bool shares(const struct co__worker *worker, size_t length)
-{
-	return length > CO__FEW || AO_load(&worker->fine) == 0
-			|| AO_load(&worker->stuck_at)
-			== AO_load(&worker->switches);
-}
-
-/* Whether WORKER has something in its queue that another may take. */
-static bool has_to_share(const struct co__worker *worker)
-{
-	size_t length = co__runq_length(&worker->queue);
-
-	return length != 0 && (shares(worker, length)
-			|| co__runq_has_new(&worker->queue));
-}
-
-/* Move half of the full queue elsewhere, and append ENTRY. */
-static co__noinline void overflow(struct co__worker *worker,
-		struct co_task *entry)
-{
-	struct co_loop *loop = worker->loop;
-	struct co__batch *batch = co__spill_open(loop);
-	struct co_task *moved[STEAL_BATCH];
-	unsigned n;
-
-	if (batch != NULL) {
-		batch->count = co__runq_steal(&worker->queue, batch->tasks,
-				CO__SPILL_SIZE);
-		co__spill_put(loop, batch);
-	} else {
-		n = co__runq_steal(&worker->queue, moved, STEAL_BATCH);
-		for (unsigned i = 0; i < n; i++)
-			co__inject_put(&loop->inject,
-					&co__runq_task(moved[i])->tick);
-	}
-	co__runq_push(&worker->queue, entry);
-}
-
-static inline void push_entry(struct co__worker *worker, struct co_task *entry)
-{
-	if (co__unlikely(!co__runq_push(&worker->queue, entry)))
-		overflow(worker, entry);
-}
-
-static inline void push(struct co__worker *worker, struct co_task *task)
-{
-	AO_t is_new = task->context.saved == NULL ? CO__RUNQ_NEW : 0;
-
-	push_entry(worker, (struct co_task *)((AO_t)task | is_new));
-}
-
-/* There is work that WORKER does not run next. */
-static inline void tell_idle(struct co__worker *worker)
-{
-	if (worker->loop->threads > 1)
-		co__idle_notify(worker->loop);
-}
-
-/* The same if it isn't for WORKER alone. */
-static inline void tell_idle_to_share(struct co__worker *worker)
-{
-	if (worker->loop->threads > 1 && shares(worker,
-			co__runq_length(&worker->queue)))
-		co__idle_notify(worker->loop);
-}
-
 /* --- Switching ----------------------------------------------------------- */
 
 static void push_pinned(struct co_task *task);
@@ -106,9 +33,9 @@ static inline void requeue(struct co__worker *worker, struct co_task *task)
 		push_pinned(task);
 		return;
 	}
-	push_entry(worker, task);
+	co__near_push_entry(worker, task);
 	if (AO_load(&worker->next) != 0)
-		tell_idle_to_share(worker);
+		co__near_tell_to_share(worker);
 }
 
 /* The first thing after a switch: do to the task that was left what it asked
@@ -153,8 +80,8 @@ static inline void set_current(struct co__worker *worker, struct co_task *next)
 	AO_store(&worker->switches, AO_load(&worker->switches) + 1);
 }
 
-static inline void switch_to_task(struct co__worker *worker, struct co_task *self,
-		struct co_task *next)
+static inline void switch_to_task(struct co__worker *worker,
+		struct co_task *self, struct co_task *next)
 {
 	set_current(worker, next);
 	co__checked_leave(&self->checked, &next->checked, 0);
@@ -173,51 +100,12 @@ static void switch_to_scheduler(struct co__worker *worker, struct co_task *self)
 	landed(self->worker);
 }
 
-/* The task in the run-next slot, or NULL. */
-static inline struct co_task *take_next(struct co__worker *worker)
-{
-	AO_t next = AO_load(&worker->next);
-
-	/* Acquire and release: a thief may take it instead. */
-	if (next == 0 || !AO_compare_and_swap_full(&worker->next, next, 0))
-		return NULL;
-
-	return (struct co_task *)next;
-}
-
 /* Whether TASK can't go to the queues of WORKER. */
 static inline bool is_foreign(const struct co__worker *worker,
 		const struct co_task *task)
 {
 	return worker == NULL || worker->loop != task->loop
 			|| task->pinned;
-}
-
-/* The next task nearby, or NULL if there is none. */
-static co__always_inline struct co_task *pick_local(
-		struct co__worker *worker)
-{
-	struct co_task *task = worker->preferred;
-
-	if (task != NULL) {
-		worker->preferred = NULL;
-		return task;
-	}
-	if (co__unlikely(worker->turn_is_over))
-		worker->turn_is_over = false;
-	else if (AO_load(&worker->next) != 0
-			&& worker->next_streak < CO__NEXT_STREAK) {
-		task = take_next(worker);
-		if (co__likely(task != NULL)) {
-			worker->next_streak++;
-			return task;
-		}
-	}
-	worker->next_streak = 0;
-	task = co__runq_take(&worker->queue, true);
-
-	return co__likely(task != NULL) ? co__runq_task(task)
-			: take_next(worker);
 }
 
 /* Whether what is preferred would run at the very next switch.  Nobody else can
@@ -236,17 +124,12 @@ void co__worker_prefer_newest(struct co_task *self)
 				co__runq_pop_newest(&worker->queue));
 }
 
-static inline bool time_to_look_around(const struct co__worker *worker)
-{
-	return AO_load(&worker->switches) % CO__LOOK_AROUND == 0;
-}
-
 int co__park(struct co_task *self, enum co__wait_kind kind, const void *object,
 		co__park_fn *hook, void *arg)
 {
 	struct co__worker *worker = self->worker;
-	struct co_task *next = time_to_look_around(worker) ? NULL
-			: pick_local(worker);
+	struct co_task *next = co__near_is_time_to_look(worker) ? NULL
+			: co__near_pick(worker);
 
 	AO_store(&self->kind, (AO_t)kind);
 	AO_store(&self->object, (AO_t)object);
@@ -278,7 +161,7 @@ static inline void leave(struct co_task *self, struct co_task *heir)
 
 	if (heir != NULL && may_prefer(worker) && !is_foreign(worker, heir))
 		worker->preferred = heir;
-	next = time_to_look_around(worker) ? NULL : pick_local(worker);
+	next = co__near_is_time_to_look(worker) ? NULL : co__near_pick(worker);
 	set_hook(worker, co__task_finish, self, heir);
 	if (next != NULL) {
 		set_current(worker, next);
@@ -336,9 +219,9 @@ void co__ready_foreign(struct co_task *task)
 /* Append TASK, and tell the idle if it isn't the only one waiting. */
 static inline void queue_last(struct co__worker *worker, struct co_task *task)
 {
-	push(worker, task);
+	co__near_push(worker, task);
 	if (co__runq_length(&worker->queue) > 1 || AO_load(&worker->next) != 0)
-		tell_idle(worker);
+		co__near_tell(worker);
 }
 
 void co__ready(struct co_task *task)
@@ -365,11 +248,11 @@ void co__ready(struct co_task *task)
 	} else {
 		/* Full: it is ours again, or a thief's; pairs with take_next. */
 		if (AO_compare_and_swap_full(&worker->next, older, (AO_t)task))
-			push(worker, (struct co_task *)older);
+			co__near_push(worker, (struct co_task *)older);
 		else	/* a thief took it; release as above */
 			AO_store_release(&worker->next, (AO_t)task);
 	}
-	tell_idle_to_share(worker);
+	co__near_tell_to_share(worker);
 }
 
 void co__worker_add(struct co__worker *worker, struct co_task *task)
@@ -382,11 +265,11 @@ void co__worker_yield(struct co_task *self)
 	struct co__worker *worker = self->worker;
 	struct co_task *next;
 
-	if (co__unlikely(time_to_look_around(worker))) {
+	if (co__unlikely(co__near_is_time_to_look(worker))) {
 		co__worker_park_on_scheduler(self, NULL, NULL);
 		return;
 	}
-	next = pick_local(worker);
+	next = co__near_pick(worker);
 	if (next == NULL) {
 		/* Counted, so that the scheduler gets its turn. */
 		AO_store(&worker->switches, AO_load(&worker->switches) + 1);
@@ -397,220 +280,6 @@ void co__worker_yield(struct co_task *self)
 }
 
 /* --- The scheduler ------------------------------------------------------- */
-
-/* Take some of the inject queue: run the ticks, queue the tasks. */
-static void take_injected(struct co__worker *worker)
-{
-	struct co__inject *inject = &worker->loop->inject;
-	struct co_tick *ticks[INJECT_BATCH];
-	unsigned n = co__inject_take(inject, ticks, INJECT_BATCH);
-
-	if (n == 0)
-		return;
-	for (unsigned i = 0; i < n; i++) {
-		if (ticks[i]->run == NULL) {
-			push(worker, co__task_of_tick(ticks[i]));
-			ticks[i] = NULL;
-		}
-	}
-	if (co__inject_has_some(inject)
-			|| co__runq_length(&worker->queue) > 1)
-		co__idle_notify(worker->loop);
-	for (unsigned i = 0; i < n; i++)
-		if (ticks[i] != NULL)
-			ticks[i]->run(ticks[i]);
-}
-
-/* Take the oldest batch of those that some queue had no room for. */
-static void take_spilled(struct co__worker *worker)
-{
-	struct co_loop *loop = worker->loop;
-	struct co__batch *batch = co__spill_take(loop);
-
-	if (batch == NULL)
-		return;
-	for (unsigned i = 0; i < batch->count; i++)
-		push_entry(worker, batch->tasks[i]);
-	co__spill_reuse(loop, batch);
-	tell_idle(worker);
-}
-
-/* Let timers go off, of all workers: the others may sleep or compute. */
-static void run_timers(struct co__worker *worker)
-{
-	struct co_loop *loop = worker->loop;
-	co_time now = 0;
-
-	for (unsigned i = 0; i < loop->threads; i++) {
-		struct co__wheel *wheel = &loop->workers[i].wheel;
-
-		if (AO_load(&wheel->count) == 0)
-			continue;
-		if (now == 0)
-			now = co_now();
-		AO_store(&worker->timers, AO_load(&worker->timers)
-				+ co__wheel_run(wheel, now));
-	}
-}
-
-static struct co_task *take_pinned(struct co__worker *worker)
-{
-	struct co_queue_node *node = co_queue_get(&worker->pinned);
-
-	if (node == NULL)
-		return NULL;
-
-	return co__task_of_tick(co__container_of(node, struct co_tick,
-			private_));
-}
-
-/* Take half of VICTIM's queue: the first to run, the rest to our own. */
-static struct co_task *steal_from(struct co__worker *worker,
-		struct co__worker *victim)
-{
-	struct co_task *stolen[STEAL_BATCH];
-	unsigned n = co__runq_rob(&victim->queue, stolen, STEAL_BATCH,
-			!shares(victim, co__runq_length(&victim->queue)));
-
-	for (unsigned i = 1; i < n; i++)
-		push_entry(worker, stolen[i]);
-	if (n > 1)
-		co__idle_notify(worker->loop);
-	AO_store(&worker->steals, AO_load(&worker->steals) + n);
-
-	return n > 0 ? co__runq_task(stolen[0]) : NULL;
-}
-
-/* Take what VICTIM wanted to run next, if the monitor saw it stuck. */
-static struct co_task *steal_next(struct co__worker *worker,
-		struct co__worker *victim)
-{
-	struct co_task *task;
-
-	if (AO_load(&victim->next) == 0
-			|| AO_load(&victim->stuck_at)
-			!= AO_load(&victim->switches))
-		return NULL;
-	task = take_next(victim);
-	if (task != NULL)
-		AO_store(&worker->steals, AO_load(&worker->steals) + 1);
-
-	return task;
-}
-
-static struct co_task *steal(struct co__worker *worker)
-{
-	struct co_loop *loop = worker->loop;
-	unsigned start = co__worker_random(worker);
-
-	for (unsigned i = 0; i < loop->threads; i++) {
-		struct co__worker *victim = &loop->workers[(start + i)
-				% loop->threads];
-		struct co_task *task;
-
-		if (victim == worker)
-			continue;
-		task = steal_from(worker, victim);
-		if (task == NULL)
-			task = steal_next(worker, victim);
-		if (task != NULL)
-			return task;
-	}
-
-	return NULL;
-}
-
-bool co__loop_has_work(struct co_loop *loop)
-{
-	if (co__inject_has_some(&loop->inject)
-			|| AO_load(&loop->spill.count) != 0)
-		return true;
-	for (unsigned i = 0; i < loop->threads; i++) {
-		struct co__worker *worker = &loop->workers[i];
-
-		if (has_to_share(worker))
-			return true;
-		if (AO_load(&worker->next) != 0 && AO_load(&worker->stuck_at)
-				== AO_load(&worker->switches))
-			return true;
-	}
-
-	return false;
-}
-
-bool co__worker_sees_work(struct co__worker *worker)
-{
-	return AO_load(&worker->loop->stop) != 0
-			|| AO_load(&worker->next) != 0
-			|| !co_queue_is_empty(&worker->pinned)
-			|| co__loop_has_work(worker->loop);
-}
-
-/* Whether to ask for events though there are tasks to run.  While many are
- * queued, events would only make the queue longer than the caches can hold. */
-static bool is_time_to_poll(struct co__worker *worker)
-{
-	return co__runq_length(&worker->queue) < CO__LOOK_AROUND
-			|| AO_load(&worker->switches) / CO__LOOK_AROUND
-			% POLL_AT_LEAST == 0;
-}
-
-/* Look at everything that pick_local doesn't. */
-static void look_around(struct co__worker *worker)
-{
-	co_time now = co_now();
-	bool fine = now - worker->looked < CO__FINE * CO__LOOK_AROUND;
-
-	worker->looked = now;
-	if (!fine && AO_load(&worker->fine)) {
-		AO_store(&worker->fine, 0);
-		tell_idle(worker);
-	}
-	AO_store(&worker->fine, fine);
-	if (now >= worker->turn_ends) {
-		worker->turn_ends = now + CO__TURN;
-		worker->turn_is_over = true;
-	}
-	run_timers(worker);
-	take_injected(worker);
-	if (AO_load(&worker->switches) % CO__SPILL_TURN == 0)
-		take_spilled(worker);
-	if (AO_load(&worker->loop->polled) != 0 && is_time_to_poll(worker))
-		co__idle_poll(worker);
-}
-
-/* The next task, or NULL if the loop stops.  Sleeps while there is none. */
-static struct co_task *find(struct co__worker *worker)
-{
-	struct co_loop *loop = worker->loop;
-	struct co_task *task;
-
-	if (time_to_look_around(worker))
-		look_around(worker);
-	while (!AO_load_acquire(&loop->stop)) {	/* pairs with loop_end */
-		task = worker->preferred == NULL ? take_pinned(worker) : NULL;
-		if (task == NULL)
-			task = pick_local(worker);
-		if (task == NULL) {
-			run_timers(worker);
-			take_injected(worker);
-			take_spilled(worker);
-			task = pick_local(worker);
-		}
-		if (task == NULL) {
-			co__idle_search(worker);
-			task = steal(worker);
-		}
-		if (task != NULL) {
-			co__idle_found(worker);
-			return task;
-		}
-		AO_store(&worker->fine, 0);
-		co__idle_sleep(worker);
-	}
-
-	return NULL;
-}
 
 static void switch_from_scheduler(struct co__worker *worker,
 		struct co_task *next)
@@ -630,7 +299,7 @@ void co__worker_run(struct co__worker *worker)
 
 	co__worker_here = worker;
 	co__checked_adopt(&worker->checked);
-	while ((task = find(worker)) != NULL)
+	while ((task = co__find_task(worker)) != NULL)
 		switch_from_scheduler(worker, task);
 	co__idle_found(worker);
 	co__worker_here = outer;

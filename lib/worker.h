@@ -161,6 +161,10 @@ static inline bool co__worker_has_taken(const struct co__worker *worker,
 void co__worker_park_on_scheduler(struct co_task *self, co__park_fn *hook,
 		void *arg);
 
+/* The next task, or NULL if the loop stops.  Sleeps while there is none.  On the
+ * scheduler's stack. */
+struct co_task *co__find_task(struct co__worker *worker);
+
 /* Whether some queue of the loop has work that WORKER could take. */
 bool co__worker_sees_work(struct co__worker *worker);
 

@@ -1,0 +1,244 @@
+/* SPDX-License-Identifier: MIT */
+
+/* find.c - what to run next when there is nothing nearby, or when it is time to
+ * look further: see worker.h */
+
+#include "near.h"
+
+#define INJECT_BATCH 64		/* ticks taken from the inject queue at once */
+#define STEAL_BATCH (CO__RUNQ_SIZE / 2)
+#define POLL_AT_LEAST 4		/* looks around: one in so many polls */
+
+void co__near_overflow(struct co__worker *worker, struct co_task *entry)
+{
+	struct co_loop *loop = worker->loop;
+	struct co__batch *batch = co__spill_open(loop);
+	struct co_task *moved[STEAL_BATCH];
+	unsigned n;
+
+	if (batch != NULL) {
+		batch->count = co__runq_steal(&worker->queue, batch->tasks,
+				CO__SPILL_SIZE);
+		co__spill_put(loop, batch);
+	} else {
+		n = co__runq_steal(&worker->queue, moved, STEAL_BATCH);
+		for (unsigned i = 0; i < n; i++)
+			co__inject_put(&loop->inject,
+					&co__runq_task(moved[i])->tick);
+	}
+	co__runq_push(&worker->queue, entry);
+}
+
+/* Take some of the inject queue: run the ticks, queue the tasks. */
+static void take_injected(struct co__worker *worker)
+{
+	struct co__inject *inject = &worker->loop->inject;
+	struct co_tick *ticks[INJECT_BATCH];
+	unsigned n = co__inject_take(inject, ticks, INJECT_BATCH);
+
+	if (n == 0)
+		return;
+	for (unsigned i = 0; i < n; i++) {
+		if (ticks[i]->run == NULL) {
+			co__near_push(worker, co__task_of_tick(ticks[i]));
+			ticks[i] = NULL;
+		}
+	}
+	if (co__inject_has_some(inject)
+			|| co__runq_length(&worker->queue) > 1)
+		co__idle_notify(worker->loop);
+	for (unsigned i = 0; i < n; i++)
+		if (ticks[i] != NULL)
+			ticks[i]->run(ticks[i]);
+}
+
+/* Take the oldest batch of those that some queue had no room for. */
+static void take_spilled(struct co__worker *worker)
+{
+	struct co_loop *loop = worker->loop;
+	struct co__batch *batch = co__spill_take(loop);
+
+	if (batch == NULL)
+		return;
+	for (unsigned i = 0; i < batch->count; i++)
+		co__near_push_entry(worker, batch->tasks[i]);
+	co__spill_reuse(loop, batch);
+	co__near_tell(worker);
+}
+
+/* Let timers go off, of all workers: the others may sleep or compute. */
+static void run_timers(struct co__worker *worker)
+{
+	struct co_loop *loop = worker->loop;
+	co_time now = 0;
+
+	for (unsigned i = 0; i < loop->threads; i++) {
+		struct co__wheel *wheel = &loop->workers[i].wheel;
+
+		if (AO_load(&wheel->count) == 0)
+			continue;
+		if (now == 0)
+			now = co_now();
+		AO_store(&worker->timers, AO_load(&worker->timers)
+				+ co__wheel_run(wheel, now));
+	}
+}
+
+static struct co_task *take_pinned(struct co__worker *worker)
+{
+	struct co_queue_node *node = co_queue_get(&worker->pinned);
+
+	if (node == NULL)
+		return NULL;
+
+	return co__task_of_tick(co__container_of(node, struct co_tick,
+			private_));
+}
+
+/* Take half of VICTIM's queue: the first to run, the rest to our own. */
+static struct co_task *steal_from(struct co__worker *worker,
+		struct co__worker *victim)
+{
+	struct co_task *stolen[STEAL_BATCH];
+	bool shares = co__near_shares(victim, co__runq_length(&victim->queue));
+	unsigned n = co__runq_rob(&victim->queue, stolen, STEAL_BATCH,
+			!shares);
+
+	for (unsigned i = 1; i < n; i++)
+		co__near_push_entry(worker, stolen[i]);
+	if (n > 1)
+		co__idle_notify(worker->loop);
+	AO_store(&worker->steals, AO_load(&worker->steals) + n);
+
+	return n > 0 ? co__runq_task(stolen[0]) : NULL;
+}
+
+/* Take what VICTIM wanted to run next, if the monitor saw it stuck. */
+static struct co_task *steal_next(struct co__worker *worker,
+		struct co__worker *victim)
+{
+	struct co_task *task;
+
+	if (AO_load(&victim->next) == 0
+			|| AO_load(&victim->stuck_at)
+			!= AO_load(&victim->switches))
+		return NULL;
+	task = co__near_take_next(victim);
+	if (task != NULL)
+		AO_store(&worker->steals, AO_load(&worker->steals) + 1);
+
+	return task;
+}
+
+static struct co_task *steal(struct co__worker *worker)
+{
+	struct co_loop *loop = worker->loop;
+	unsigned start = co__worker_random(worker);
+
+	for (unsigned i = 0; i < loop->threads; i++) {
+		struct co__worker *victim = &loop->workers[(start + i)
+				% loop->threads];
+		struct co_task *task;
+
+		if (victim == worker)
+			continue;
+		task = steal_from(worker, victim);
+		if (task == NULL)
+			task = steal_next(worker, victim);
+		if (task != NULL)
+			return task;
+	}
+
+	return NULL;
+}
+
+bool co__loop_has_work(struct co_loop *loop)
+{
+	if (co__inject_has_some(&loop->inject)
+			|| AO_load(&loop->spill.count) != 0)
+		return true;
+	for (unsigned i = 0; i < loop->threads; i++) {
+		struct co__worker *worker = &loop->workers[i];
+
+		if (co__near_has_to_share(worker))
+			return true;
+		if (AO_load(&worker->next) != 0 && AO_load(&worker->stuck_at)
+				== AO_load(&worker->switches))
+			return true;
+	}
+
+	return false;
+}
+
+bool co__worker_sees_work(struct co__worker *worker)
+{
+	return AO_load(&worker->loop->stop) != 0
+			|| AO_load(&worker->next) != 0
+			|| !co_queue_is_empty(&worker->pinned)
+			|| co__loop_has_work(worker->loop);
+}
+
+/* Whether to ask for events though there are tasks to run.  While many are
+ * queued, events would only make the queue longer than the caches can hold. */
+static bool is_time_to_poll(struct co__worker *worker)
+{
+	return co__runq_length(&worker->queue) < CO__LOOK_AROUND
+			|| AO_load(&worker->switches) / CO__LOOK_AROUND
+			% POLL_AT_LEAST == 0;
+}
+
+/* Look at everything that co__near_pick doesn't. */
+static void look_around(struct co__worker *worker)
+{
+	co_time now = co_now();
+	bool fine = now - worker->looked < CO__FINE * CO__LOOK_AROUND;
+
+	worker->looked = now;
+	if (!fine && AO_load(&worker->fine)) {
+		AO_store(&worker->fine, 0);
+		co__near_tell(worker);
+	}
+	AO_store(&worker->fine, fine);
+	if (now >= worker->turn_ends) {
+		worker->turn_ends = now + CO__TURN;
+		worker->turn_is_over = true;
+	}
+	run_timers(worker);
+	take_injected(worker);
+	if (AO_load(&worker->switches) % CO__SPILL_TURN == 0)
+		take_spilled(worker);
+	if (AO_load(&worker->loop->polled) != 0 && is_time_to_poll(worker))
+		co__idle_poll(worker);
+}
+
+struct co_task *co__find_task(struct co__worker *worker)
+{
+	struct co_loop *loop = worker->loop;
+	struct co_task *task;
+
+	if (co__near_is_time_to_look(worker))
+		look_around(worker);
+	while (!AO_load_acquire(&loop->stop)) {	/* pairs with loop_end */
+		task = worker->preferred == NULL ? take_pinned(worker) : NULL;
+		if (task == NULL)
+			task = co__near_pick(worker);
+		if (task == NULL) {
+			run_timers(worker);
+			take_injected(worker);
+			take_spilled(worker);
+			task = co__near_pick(worker);
+		}
+		if (task == NULL) {
+			co__idle_search(worker);
+			task = steal(worker);
+		}
+		if (task != NULL) {
+			co__idle_found(worker);
+			return task;
+		}
+		AO_store(&worker->fine, 0);
+		co__idle_sleep(worker);
+	}
+
+	return NULL;
+}

@@ -1,0 +1,112 @@
+/* SPDX-License-Identifier: MIT */
+#ifndef COLOOP_LIB_NEAR_H
+#define COLOOP_LIB_NEAR_H
+
+/*
+ * near.h - the tasks that are near a worker: its queue and its run-next slot
+ *
+ * For the worker's own thread, but for what says otherwise.
+ */
+
+#include "loop.h"
+
+/* Whether all of the queue of WORKER, of LENGTH, is for whoever has time.  Any
+ * thread. */
+static inline bool co__near_shares(const struct co__worker *worker,
+		size_t length)
+{
+	return length > CO__FEW || AO_load(&worker->fine) == 0
+			|| AO_load(&worker->stuck_at)
+			== AO_load(&worker->switches);
+}
+
+/* Whether WORKER has something in its queue that another may take.  Any
+ * thread. */
+static inline bool co__near_has_to_share(const struct co__worker *worker)
+{
+	size_t length = co__runq_length(&worker->queue);
+
+	return length != 0 && (co__near_shares(worker, length)
+			|| co__runq_has_new(&worker->queue));
+}
+
+/* Move half of the full queue to the spill, and append ENTRY. */
+void co__near_overflow(struct co__worker *worker, struct co_task *entry);
+
+/* Append ENTRY, a task as the queue had it. */
+static inline void co__near_push_entry(struct co__worker *worker,
+		struct co_task *entry)
+{
+	if (co__unlikely(!co__runq_push(&worker->queue, entry)))
+		co__near_overflow(worker, entry);
+}
+
+/* Append TASK. */
+static inline void co__near_push(struct co__worker *worker,
+		struct co_task *task)
+{
+	AO_t is_new = task->context.saved == NULL ? CO__RUNQ_NEW : 0;
+
+	co__near_push_entry(worker, (struct co_task *)((AO_t)task | is_new));
+}
+
+/* There is work that WORKER does not run next. */
+static inline void co__near_tell(struct co__worker *worker)
+{
+	if (worker->loop->threads > 1)
+		co__idle_notify(worker->loop);
+}
+
+/* The same if it isn't for WORKER alone. */
+static inline void co__near_tell_to_share(struct co__worker *worker)
+{
+	if (worker->loop->threads > 1 && co__near_shares(worker,
+			co__runq_length(&worker->queue)))
+		co__idle_notify(worker->loop);
+}
+
+/* Take the task in the run-next slot, or NULL.  Any thread. */
+static inline struct co_task *co__near_take_next(struct co__worker *worker)
+{
+	AO_t next = AO_load(&worker->next);
+
+	/* Acquire and release: a thief may take it instead. */
+	if (next == 0 || !AO_compare_and_swap_full(&worker->next, next, 0))
+		return NULL;
+
+	return (struct co_task *)next;
+}
+
+/* The next task nearby, or NULL if there is none. */
+static co__always_inline struct co_task *co__near_pick(
+		struct co__worker *worker)
+{
+	struct co_task *task = worker->preferred;
+
+	if (task != NULL) {
+		worker->preferred = NULL;
+		return task;
+	}
+	if (co__unlikely(worker->turn_is_over))
+		worker->turn_is_over = false;
+	else if (AO_load(&worker->next) != 0
+			&& worker->next_streak < CO__NEXT_STREAK) {
+		task = co__near_take_next(worker);
+		if (co__likely(task != NULL)) {
+			worker->next_streak++;
+			return task;
+		}
+	}
+	worker->next_streak = 0;
+	task = co__runq_take(&worker->queue, true);
+
+	return co__likely(task != NULL) ? co__runq_task(task)
+			: co__near_take_next(worker);
+}
+
+static inline bool co__near_is_time_to_look(const struct co__worker *worker)
+{
+	return AO_load(&worker->switches) % CO__LOOK_AROUND == 0;
+}
+
+#endif
