@@ -97,14 +97,14 @@ static inline AO_t co__atomic_fetch_or(volatile AO_t *word, AO_t bits)
 
 /* A 64-bit number in atomic words, for whoever can tell by other means that
  * what it read was not being written. */
-static inline void co__atomic_store_wide(volatile AO_t words[2], int64_t value)
+static inline void co__atomic_store_wide(volatile AO_t *words, int64_t value)
 {
 	AO_store(&words[0], (AO_t)value);
 	if (sizeof(AO_t) < sizeof value)
 		AO_store(&words[1], (AO_t)((uint64_t)value >> 32));
 }
 
-static inline int64_t co__atomic_load_wide(const volatile AO_t words[2])
+static inline int64_t co__atomic_load_wide(const volatile AO_t *words)
 {
 	uint64_t value = AO_load(&words[0]);
 

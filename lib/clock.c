@@ -29,12 +29,15 @@ co_time co__clock_coarse(void)
 #endif
 }
 
-co_time co_after(co_time duration)
+co_time co__clock_add(co_time now, co_time duration)
 {
-	co_time now = co_now();
-
 	if (duration <= 0)
 		return now;
 
 	return duration > CO_NEVER - now ? CO_NEVER : now + duration;
+}
+
+co_time co_after(co_time duration)
+{
+	return co__clock_add(co_now(), duration);
 }

@@ -10,4 +10,8 @@
  * quarter of it. */
 co_time co__clock_coarse(void);
 
+/* The time DURATION after NOW: NOW if it is negative, CO_NEVER if it is too
+ * long. */
+co_time co__clock_add(co_time now, co_time duration);
+
 #endif

@@ -11,6 +11,7 @@
 
 #include <errno.h>
 
+#include "clock.h"
 #include "wait.h"
 #include "worker.h"
 
@@ -62,7 +63,8 @@ static void sleep_hook(struct co__worker *worker, struct co_task *self,
 	co__wait_arm_or_ready(worker, self);
 }
 
-int co_sleep_until(co_time when)
+/* Sleep until WHEN, at the time NOW. */
+static int sleep_from(co_time now, co_time when)
 {
 	struct co_task *self;
 	co_time outer;
@@ -70,14 +72,14 @@ int co_sleep_until(co_time when)
 
 	if (rc < 0)
 		return rc;
-	if (when <= co_now()) {
+	if (when <= now) {
 		co__worker_yield(self);
 		return 0;
 	}
 	outer = self->deadline;
 	if (when < outer)
 		self->deadline = when;
-	rc = co__wait_prepare(self);
+	rc = co__wait_prepare_at(self, now);
 	if (rc == 0)
 		rc = co__park(self, CO__IN_SLEEP, NULL, sleep_hook, NULL);
 	self->deadline = outer;
@@ -85,7 +87,14 @@ int co_sleep_until(co_time when)
 	return rc == -ETIMEDOUT && when < outer ? 0 : rc;
 }
 
+int co_sleep_until(co_time when)
+{
+	return sleep_from(co_now(), when);
+}
+
 int co_sleep(co_time duration)
 {
-	return co_sleep_until(co_after(duration));
+	co_time now = co_now();
+
+	return sleep_from(now, co__clock_add(now, duration));
 }

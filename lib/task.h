@@ -44,7 +44,7 @@ enum co__wait_kind {
 };
 
 /* In the order of how often it is used: a switch needs the first 64 bytes, a wait
- * the next, the beginning and the end of a task most of the third. */
+ * and its deadline the next, the beginning and the end of a task the third. */
 struct co_task {
 	struct co__context context;	/* task */
 	struct co__worker *worker;	/* task: who runs it, or ran it last */
@@ -55,23 +55,23 @@ struct co_task {
 	unsigned char size_class;	/* constant: log2 of the stack size */
 	unsigned char pinned;		/* constant while in use: has a home */
 
-	struct co_loop *loop;		/* constant */
 	AO_t kind;			/* relaxed: enum co__wait_kind */
 	AO_t object;			/* relaxed: what it waits for */
-	AO_t wait_deadline[2];		/* atomic: deadline, while armed */
+	AO_t wait_deadline[8 / sizeof(AO_t)];	/* atomic: while armed */
+	co_time timer_when;		/* task: see timer.h */
+	struct co__timer timer;
+
+	struct co_loop *loop;		/* constant */
 	struct co__slot joined;		/* atomic: see task.c */
 	co_task_fn *fn;			/* constant while in use */
 	void *arg;			/* constant while in use */
-
 	void *stack_bottom;		/* constant: lowest usable byte */
 	struct co_tick tick;		/* its link in one queue; run is NULL */
+
 	AO_t in_use;			/* relaxed: 1 until it has ended */
-	co_time timer_when;		/* task: see timer.h */
 	struct co_deadline *scope;	/* task: the innermost deadline scope */
 	int result;			/* task, then who joins */
 	unsigned stack_id;		/* constant: for checkers */
-
-	struct co__timer timer;
 	struct co__slot gate;		/* atomic: for waits of the task on what
 					 * has no lasting memory */
 	struct co__worker *home;	/* constant while in use: if pinned */

@@ -10,8 +10,13 @@
 #include "worker.h"
 
 #define TICK_SHIFT 16		/* a tick is 65,536 ns */
-#define LEVEL_SHIFT 6		/* 64 lists a level */
+#define NEAR_SHIFT 12		/* log2 of the lists of level 0 */
+#define LEVEL_SHIFT 6		/* and of those above */
 #define BATCH 64		/* timers that go off under the lock at once */
+
+_Static_assert(CO__WHEEL_NEAR == 1u << NEAR_SHIFT
+		&& CO__WHEEL_NEAR / 64 == 64 && CO__WHEEL_SLOTS == 64,
+		"a word of bits holds what it must");
 
 /* The first tick that isn't before WHEN. */
 static uint64_t tick_of(co_time when)
@@ -25,24 +30,49 @@ void co__wheel_init(struct co__wheel *wheel, co_time now)
 	wheel->lock.word = 0;
 	wheel->count = 0;
 	wheel->now = (uint64_t)now >> TICK_SHIFT;
-	for (int level = 0; level < CO__WHEEL_LEVELS; level++) {
-		wheel->occupied[level] = 0;
-		for (int slot = 0; slot < CO__WHEEL_SLOTS; slot++)
-			co__list_init(&wheel->slots[level][slot]);
-	}
+	wheel->near = 0;
+	for (unsigned i = 0; i < CO__WHEEL_LISTS / 64; i++)
+		wheel->occupied[i] = 0;
+	for (unsigned i = 0; i < CO__WHEEL_LISTS; i++)
+		co__list_init(&wheel->lists[i]);
 }
 
-/* The level of a timer for TICK: where it differs from now highest. */
-static unsigned level_of(const struct co__wheel *wheel, uint64_t tick)
+/* How many ticks a list of LEVEL stands for, as a shift. */
+static unsigned shift_of(unsigned level)
 {
-	uint64_t differs = (tick ^ wheel->now) | (CO__WHEEL_SLOTS - 1);
-
-	return (63 - (unsigned)__builtin_clzll(differs)) / LEVEL_SHIFT;
+	return level == 0 ? 0 : NEAR_SHIFT + (level - 1) * LEVEL_SHIFT;
 }
 
-static unsigned slot_of(uint64_t tick, unsigned level)
+/* The index of the list for TICK: its level is where TICK differs from now
+ * highest. */
+static unsigned list_of(const struct co__wheel *wheel, uint64_t tick)
 {
-	return (tick >> (level * LEVEL_SHIFT)) & (CO__WHEEL_SLOTS - 1);
+	uint64_t differs = tick ^ wheel->now;
+	unsigned level;
+
+	if (differs < CO__WHEEL_NEAR)
+		return tick % CO__WHEEL_NEAR;
+	level = 1 + (63 - (unsigned)__builtin_clzll(differs) - NEAR_SHIFT)
+			/ LEVEL_SHIFT;
+
+	return CO__WHEEL_NEAR + (level - 1) * CO__WHEEL_SLOTS
+			+ (tick >> shift_of(level)) % CO__WHEEL_SLOTS;
+}
+
+static void mark(struct co__wheel *wheel, unsigned index)
+{
+	wheel->occupied[index / 64] |= (uint64_t)1 << index % 64;
+	if (index < CO__WHEEL_NEAR)
+		wheel->near |= (uint64_t)1 << index / 64;
+}
+
+static void unmark(struct co__wheel *wheel, unsigned index)
+{
+	uint64_t *word = &wheel->occupied[index / 64];
+
+	*word &= ~((uint64_t)1 << index % 64);
+	if (index < CO__WHEEL_NEAR && *word == 0)
+		wheel->near &= ~((uint64_t)1 << index / 64);
 }
 
 /* Put TIMER into its list.  The lock is held. */
@@ -50,51 +80,61 @@ static void link_timer(struct co__wheel *wheel, struct co__timer *timer)
 {
 	uint64_t tick = timer->tick > wheel->now ? timer->tick
 			: wheel->now + 1;
-	unsigned level = level_of(wheel, tick);
-	unsigned slot = slot_of(tick, level);
+	unsigned index = list_of(wheel, tick);
 
 	timer->tick = tick;
-	co__list_append(&wheel->slots[level][slot], &timer->link);
-	wheel->occupied[level] |= (uint64_t)1 << slot;
+	co__list_append(&wheel->lists[index], &timer->link);
+	mark(wheel, index);
 }
 
 /* Take TIMER out of its list.  The lock is held. */
 static void unlink_timer(struct co__wheel *wheel, struct co__timer *timer)
 {
 	struct co__list *next = timer->link.next;
-	size_t index;
 
 	co__list_remove(&timer->link);
-	if (next->next != next)
-		return;
-	/* The list is empty, so its head is `next': clear its bit. */
-	index = (size_t)(next - &wheel->slots[0][0]);
-	wheel->occupied[index / CO__WHEEL_SLOTS] &=
-			~((uint64_t)1 << (index % CO__WHEEL_SLOTS));
+	/* If the list is empty, its head is `next'. */
+	if (next->next == next)
+		unmark(wheel, (unsigned)(next - wheel->lists));
 }
 
-/* The earliest list that isn't empty: the tick at which it begins, and where
- * it is.  UINT64_MAX if all are empty.  The lock is held.
+/* The first list of LEVEL that isn't empty, or CO__WHEEL_LISTS. */
+static unsigned first_of(const struct co__wheel *wheel, unsigned level)
+{
+	unsigned word = CO__WHEEL_NEAR / 64 + level - 1;
+
+	if (level == 0) {
+		if (wheel->near == 0)
+			return CO__WHEEL_LISTS;
+		word = (unsigned)__builtin_ctzll(wheel->near);
+	}
+	if (wheel->occupied[word] == 0)
+		return CO__WHEEL_LISTS;
+
+	return word * 64 + (unsigned)__builtin_ctzll(wheel->occupied[word]);
+}
+
+/* The earliest list that isn't empty: the tick at which it begins, and its
+ * index.  UINT64_MAX if all are empty.  The lock is held.
  *
  * Lower levels are earlier, with one exception: the list of a higher level that
  * begins just now, and from which not all have been taken yet. */
-static uint64_t earliest(const struct co__wheel *wheel, unsigned *ret_level,
-		unsigned *ret_slot)
+static uint64_t earliest(const struct co__wheel *wheel, unsigned *ret_index)
 {
 	uint64_t first = UINT64_MAX;
 
 	for (unsigned level = 0; level < CO__WHEEL_LEVELS; level++) {
-		unsigned shift = level * LEVEL_SHIFT, slot;
-		uint64_t tick;
+		unsigned shift = shift_of(level), above = shift_of(level + 1);
+		unsigned index = first_of(wheel, level);
+		uint64_t slot, tick;
 
-		if (wheel->occupied[level] == 0)
+		if (index == CO__WHEEL_LISTS)
 			continue;
-		slot = (unsigned)__builtin_ctzll(wheel->occupied[level]);
-		tick = ((wheel->now >> shift & ~(uint64_t)63) | slot) << shift;
+		slot = level == 0 ? index : index % CO__WHEEL_SLOTS;
+		tick = (wheel->now >> above << above) | slot << shift;
 		if (tick < first) {
 			first = tick;
-			*ret_level = level;
-			*ret_slot = slot;
+			*ret_index = index;
 		}
 	}
 
@@ -103,13 +143,13 @@ static uint64_t earliest(const struct co__wheel *wheel, unsigned *ret_level,
 
 co_time co__wheel_next(struct co__wheel *wheel)
 {
-	unsigned level, slot;
+	unsigned index;
 	uint64_t tick;
 
 	if (AO_load(&wheel->count) == 0)
 		return CO_NEVER;
 	co__spin_acquire(&wheel->lock);
-	tick = earliest(wheel, &level, &slot);
+	tick = earliest(wheel, &index);
 	co__spin_release(&wheel->lock);
 
 	return tick > (uint64_t)CO_NEVER >> TICK_SHIFT ? CO_NEVER
@@ -152,20 +192,36 @@ static bool go_off(struct co__wheel *wheel, struct co__timer *timer,
 	return due;
 }
 
-/* Let the timers of the list at LEVEL and SLOT go off, or move them down.
- * Claimed tasks go to TASKS, which has room for BATCH.  Returns their number;
- * the list is empty unless BATCH were found.  The lock is held. */
-static unsigned run_list(struct co__wheel *wheel, unsigned level, unsigned slot,
-		co_time now, struct co_task **tasks, unsigned *gone_off)
+/* Have the memory fetched that a timer needs to go off, and its task to run.
+ * LINK may be the head of a list; nothing is done but to fetch. */
+static inline void prefetch(const struct co__list *link)
 {
-	struct co__list *list = &wheel->slots[level][slot];
-	struct co__list *link;
+	const struct co_task *task = co__container_of(link, struct co_task,
+			timer.link);
+
+	__builtin_prefetch(task, 1);
+	__builtin_prefetch(&task->kind, 1);
+}
+
+/* Let the timers of the list at INDEX go off, or move them down.  Claimed tasks
+ * go to TASKS, which has room for BATCH.  Returns their number; the list is
+ * empty unless BATCH were found.  The lock is held.
+ *
+ * It is eaten up from both ends in turn: where the next one is stands in memory
+ * that nobody has used lately, so two are waited for at once. */
+static unsigned run_list(struct co__wheel *wheel, unsigned index, co_time now,
+		struct co_task **tasks, unsigned *gone_off)
+{
+	struct co__list *list = &wheel->lists[index];
 	unsigned n = 0;
 
-	while (n < BATCH && (link = list->next) != list) {
+	for (bool back = false; n < BATCH && !co__list_is_empty(list);
+			back = !back) {
+		struct co__list *link = back ? list->prev : list->next;
 		struct co__timer *timer = co__container_of(link,
 				struct co__timer, link);
 
+		prefetch(back ? link->prev : link->next);
 		unlink_timer(wheel, timer);
 		if (timer->tick > wheel->now) {
 			link_timer(wheel, timer);
@@ -185,13 +241,13 @@ static unsigned run_batch(struct co__wheel *wheel, co_time now,
 		struct co_task **tasks, unsigned *gone_off)
 {
 	uint64_t until = (uint64_t)now >> TICK_SHIFT, tick;
-	unsigned level, slot, n = 0;
+	unsigned index, n = 0;
 
 	co__spin_acquire(&wheel->lock);
-	while (n == 0 && (tick = earliest(wheel, &level, &slot)) <= until) {
+	while (n == 0 && (tick = earliest(wheel, &index)) <= until) {
 		if (tick > wheel->now)
 			wheel->now = tick;
-		n = run_list(wheel, level, slot, now, tasks, gone_off);
+		n = run_list(wheel, index, now, tasks, gone_off);
 	}
 	if (n == 0 && until > wheel->now)
 		wheel->now = until;
@@ -239,8 +295,8 @@ bool co__wheel_is_waited_for(struct co__wheel *wheel)
 	if (AO_load(&wheel->count) == 0)
 		return false;
 	co__spin_acquire(&wheel->lock);
-	for (int i = 0; i < CO__WHEEL_LEVELS * CO__WHEEL_SLOTS && !found; i++)
-		found = list_is_waited_for(&wheel->slots[0][0] + i);
+	for (unsigned i = 0; i < CO__WHEEL_LISTS && !found; i++)
+		found = list_is_waited_for(&wheel->lists[i]);
 	co__spin_release(&wheel->lock);
 
 	return found;

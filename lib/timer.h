@@ -5,11 +5,13 @@
 /*
  * timer.h - one timer a task, in the wheel of a worker
  *
- * The wheel is hierarchical: eight levels of 64 lists.  A tick is 2^16 ns (66
- * us); level n has a list for each 64^n ticks, so the levels span all of
- * co_time.  Setting and cancelling take constant time; a timer far away moves
- * down a level at most once per level.  A timer goes off up to one tick late,
- * never early.
+ * The wheel is hierarchical.  A tick is 2^16 ns (66 us).  Level 0 has a list for
+ * each of 4,096 ticks (268 ms), the six above it 64 lists each, so that they
+ * span all of co_time.  Setting and cancelling take constant time; a timer far
+ * away moves down a level at most once per level.  Level 0 is so large because
+ * to move one costs as much as to let it go off: two misses of the cache and
+ * one of the address translation.  A timer goes off up to one tick late, never
+ * early.
  *
  * Invariant   Only the task sets its timer.  While EXPIRED is clear in its
  *             wait word, its timer will go off at task->timer_when or earlier
@@ -28,15 +30,20 @@
 #include "spin.h"
 #include "task.h"
 
-#define CO__WHEEL_LEVELS 8
-#define CO__WHEEL_SLOTS 64
+#define CO__WHEEL_NEAR 4096u		/* lists of level 0 */
+#define CO__WHEEL_SLOTS 64u		/* lists of each level above */
+#define CO__WHEEL_LEVELS 7u
+#define CO__WHEEL_LISTS (CO__WHEEL_NEAR				\
+		+ (CO__WHEEL_LEVELS - 1) * CO__WHEEL_SLOTS)
 
 struct co__wheel {
 	struct co__spin lock;
 	AO_t count;		/* atomic: timers in the wheel; lock to change */
 	uint64_t now;		/* lock: all up to this tick have gone off */
-	uint64_t occupied[CO__WHEEL_LEVELS];	/* lock: a bit per list */
-	struct co__list slots[CO__WHEEL_LEVELS][CO__WHEEL_SLOTS];   /* lock */
+	uint64_t near;		/* lock: a bit per word of `occupied' that is
+				 * of level 0 and not 0 */
+	uint64_t occupied[CO__WHEEL_LISTS / 64];	/* lock: a bit per list */
+	struct co__list lists[CO__WHEEL_LISTS];		/* lock; level 0 first */
 };
 
 void co__wheel_init(struct co__wheel *wheel, co_time now);

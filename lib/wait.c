@@ -46,7 +46,7 @@ int co__wait_check(struct co_task *self)
 	return 0;
 }
 
-int co__wait_prepare_slowly(struct co_task *self)
+int co__wait_prepare_at(struct co_task *self, co_time now)
 {
 	co_time deadline = self->deadline;
 
@@ -54,7 +54,7 @@ int co__wait_prepare_slowly(struct co_task *self)
 		return -ECANCELED;
 	if (deadline == CO_NEVER)
 		return 0;
-	if (co_now() >= deadline)
+	if (now >= deadline)
 		return co__wait_timed_out(self);
 	if (deadline < self->timer_when
 			|| (AO_load(&self->wait) & CO__WAIT_EXPIRED))
@@ -62,6 +62,12 @@ int co__wait_prepare_slowly(struct co_task *self)
 	co__atomic_store_wide(self->wait_deadline, deadline);
 
 	return 0;
+}
+
+int co__wait_prepare_slowly(struct co_task *self)
+{
+	return co__wait_prepare_at(self, self->deadline != CO_NEVER ? co_now()
+			: 0);
 }
 
 /* Something unwelcome is in the word of SELF, which WORKER is arming: the

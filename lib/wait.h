@@ -73,6 +73,9 @@ int co__wait_check(struct co_task *self);
  * that is already so; else 0, and the timer is set for its deadline. */
 int co__wait_prepare_slowly(struct co_task *self);
 
+/* The same at the time NOW. */
+int co__wait_prepare_at(struct co_task *self, co_time now);
+
 /* Whether SELF has neither been cancelled nor got a deadline: most waits. */
 static inline bool co__wait_is_plain(const struct co_task *self)
 {

@@ -104,8 +104,8 @@ static void switch_to_scheduler(struct co__worker *worker, struct co_task *self)
 static inline bool is_foreign(const struct co__worker *worker,
 		const struct co_task *task)
 {
-	return worker == NULL || worker->loop != task->loop
-			|| task->pinned;
+	return worker == NULL || task->pinned || (worker != task->worker
+			&& worker->loop != task->loop);
 }
 
 /* Whether what is preferred would run at the very next switch.  Nobody else can

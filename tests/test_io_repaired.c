@@ -265,7 +265,7 @@ static bool is_connected(int fd)
 
 static int call_in_famine(void *arg)
 {
-	struct test_counter end = { 0 };
+	static struct test_counter end;	/* for longer than this task */
 	struct guest *guest = arg;
 	int clients[GUESTS];
 
@@ -291,7 +291,7 @@ static int call_in_famine(void *arg)
 /* Close the server while it holds a connection that it can't serve. */
 static int leave_in_famine(void *arg)
 {
-	struct test_counter end = { 0 };
+	static struct test_counter end;	/* for longer than this task */
 	struct guest *guest = arg;
 	int client;
 
