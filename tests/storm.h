@@ -141,7 +141,8 @@ TEST_UNUSED static void storm_begin_member(struct storm_member *self,
 		struct storm *storm)
 {
 	self->storm = storm;
-	self->random = storm->seed + (counter_add(&storm->members, 1) << 32);
+	self->random = storm->seed
+			+ ((uint64_t)counter_add(&storm->members, 1) << 32);
 }
 
 TEST_UNUSED static int storm_task(void *arg)

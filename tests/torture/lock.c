@@ -59,7 +59,7 @@ static int take_and_give(void *arg)
 {
 	struct scene *scene = arg;
 	uint64_t random = scene->round->seed
-			+ (counter_add(&scene->members, 1) << 32);
+			+ ((uint64_t)counter_add(&scene->members, 1) << 32);
 	size_t round;
 	int result = 0;
 
