@@ -11,7 +11,8 @@
  *
  * One file per architecture and ABI, each with its own preprocessor guard, so
  * that all are compiled everywhere and exactly one is not empty; ucontext.c
- * is for the rest, or by configure --with-context=ucontext.
+ * is for the rest, or by configure --with-context=ucontext.  configure.ac knows
+ * for which there is a file.
  */
 
 #include <stddef.h>

@@ -13,9 +13,7 @@
 
 #include "context.h"
 
-#if defined CO_CONTEXT_UCONTEXT \
-		|| !((defined __x86_64__ || defined __aarch64__) \
-			&& !defined __ILP32__)
+#if defined CO_CONTEXT_UCONTEXT
 
 #include <fenv.h>
 #include <stdint.h>
