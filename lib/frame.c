@@ -25,7 +25,12 @@
 #endif
 
 #define SLAB_MIN ((size_t)4 << 20)	/* bytes of the first slab of a size */
-#define SLAB_MAX ((size_t)8 << 30)	/* none grows larger than this */
+/* None grows larger than this, unless by a single stack. */
+#if SIZE_MAX > 0xffffffff
+#define SLAB_MAX ((size_t)8 << 30)
+#else
+#define SLAB_MAX ((size_t)64 << 20)
+#endif
 #define COLOUR 128u			/* bytes */
 
 /* With more of them, the control block, a buffer of 2 KiB and the calls that lead

@@ -95,12 +95,14 @@ Test(frame, a_class_is_the_smallest_that_has_room)
 	cr_assert_eq(co__frame_class(SIZE_MAX), 0);
 }
 
+/* All sizes together need twice the largest, more than 32 bits can address. */
 Test(frame, of_each_size_can_be_used_from_end_to_end)
 {
 	static struct co__frame_cache cache;
 	struct co_loop *loop = loop_or_die(1);
+	unsigned most = sizeof(size_t) > 4 ? CO__STACK_CLASS_MAX : 27;
 
-	for (unsigned c = CO__STACK_CLASS_MIN; c <= CO__STACK_CLASS_MAX; c++) {
+	for (unsigned c = CO__STACK_CLASS_MIN; c <= most; c++) {
 		struct co_task *task = get(loop, &cache, c);
 
 		cr_assert_eq(task->size_class, c);

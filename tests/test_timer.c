@@ -630,8 +630,9 @@ static void race_end(struct race *race)
 	for (int i = 0; i < 2; i++) {
 		cr_assert_eq(AO_load(&race->wheels[i].count), 0);
 		cr_assert_eq(co__wheel_next(&race->wheels[i]), CO_NEVER);
-		for (int level = 0; level < CO__WHEEL_LEVELS; level++)
-			cr_assert_eq(race->wheels[i].occupied[level], 0);
+		for (size_t word = 0; word < sizeof race->wheels[i].occupied
+				/ sizeof race->wheels[i].occupied[0]; word++)
+			cr_assert_eq(race->wheels[i].occupied[word], 0);
 	}
 	test_or_die(co_loop_destroy(race->loop));
 	free(race->tasks);
