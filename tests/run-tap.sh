@@ -7,11 +7,13 @@
 # whose exit status says it: 0 passed, 77 skipped, else failed; a script may
 # also write TAP of its own.  Nobody waits for ever: CO_TEST_TIMEOUT limits one
 # Criterion test, in seconds; CO_TEST_PROGRAM_TIMEOUT, by default five times as
-# much, the program.
+# much, the program.  CO_TEST_RUNNER is a command that runs programs of another
+# machine.
 
 program=$1
 name=$(basename "$program" .sh)
 limit=${CO_TEST_TIMEOUT:-60}
+CO_TEST_RUNNER=${CO_TEST_RUNNER-}
 program_limit=${CO_TEST_PROGRAM_TIMEOUT:-$((limit * 5))}
 
 run()
@@ -22,7 +24,8 @@ run()
 # A pipe is needed: Criterion truncates a file before it writes its report.
 criterion()
 {
-	report=$(run "$program" --tap=/dev/stdout --timeout "$limit" \
+	# shellcheck disable=SC2086
+	report=$(run $CO_TEST_RUNNER "$program" --tap=/dev/stdout --timeout "$limit" \
 		--verbose=1 </dev/null)
 	status=$?
 	printf '%s\n' "$report"
@@ -65,7 +68,8 @@ case $program in
 *.sh)
 	plain run "${SHELL:-/bin/sh}" "$program" ;;
 */torture/*)
-	plain run "$program" ;;
+	# shellcheck disable=SC2086
+	plain run $CO_TEST_RUNNER "$program" ;;
 *)
 	criterion ;;
 esac

@@ -1061,14 +1061,14 @@ static void set_previous(void (*handler)(int, siginfo_t *, void *), int flags)
 
 static void hit_guard_with_previous(void)
 {
-	expected_fault = guard + 8;
+	expected_fault = guard + TOLD;
 	set_previous(previous_exits, 0);
 	install_and_hit_guard();
 }
 
 static void hit_abyss_with_previous(void)
 {
-	expected_fault = abyss + 8;
+	expected_fault = abyss + TOLD;
 	set_previous(previous_exits, 0);
 	install_and_hit_abyss();
 }

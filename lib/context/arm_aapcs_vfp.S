@@ -145,13 +145,12 @@ co__context_make:
 	sub r1, r1, #FRAME_SIZE
 	str r1, [r0]
 
-	/* The control word is the maker's, as a thread's is its creator's.
+	/* A control word of 0 is what a program begins with.
 	 * No frame pointer: 0 ends the chain of those who follow it. */
-	vmrs r2, fpscr
+	mov r2, #0
 	str r2, [r1, #FPSCR]
 	str r3, [r1, #CORE]
 	str r12, [r1, #CORE + 4]
-	mov r2, #0
 	str r2, [r1, #CORE + 12]
 	str r2, [r1, #CORE + 28]
 	adr r2, .Lenter

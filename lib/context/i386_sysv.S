@@ -141,12 +141,10 @@ co__context_make:
 	movl 4(%esp), %edx
 	movl %eax, (%edx)
 
-	/* The control words are the maker's, as a thread's are its creator's.
+	/* The control words are what a program begins with.
 	 * No frame pointer: 0 ends the chain of those who follow it. */
-#if defined __SSE__
-	stmxcsr (%eax)
-#endif
-	fnstcw 4(%eax)
+	movl $0x1f80, (%eax)
+	movw $0x37f, 4(%eax)
 	movl 20(%esp), %edx
 	movl %edx, 12(%eax)
 	movl 16(%esp), %edx

@@ -135,12 +135,9 @@ co__context_make:
 	daddiu $5, $5, -FRAME_SIZE
 	sd $5, 0($4)
 
-	/* The control word is the maker's, as a thread's is its creator's.
+	/* A control word of 0 is what a program begins with.
 	 * No frame pointer: 0 ends the chain of those who follow it. */
-	cfc1 $12, $31
-	li $13, FCSR_CONTROL
-	and $12, $12, $13
-	sw $12, FCSR($5)
+	sw $0, FCSR($5)
 	sd $7, 0($5)
 	sd $8, 8($5)
 	sd $28, GP($5)

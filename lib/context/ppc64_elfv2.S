@@ -153,16 +153,15 @@ co__context_make:
 	addi 5, 4, -FRAME_SIZE
 	std 5, 0(3)
 
-	/* The control word is the maker's, as a thread's is its creator's. */
-	mffs 0
-	stfd 0, FPSCR(5)
+	/* A control word of 0 is what a program begins with. */
+	li 0, 0
+	std 0, FPSCR(5)
 	std 2, TOC(5)
 	std 6, GPR(5)
 	std 7, GPR + 8(5)
 	std 4, 0(5)
 
 	/* No frame above: 0 ends the chain. */
-	li 0, 0
 	std 0, 0(4)
 	std 0, CR(4)
 

@@ -188,10 +188,9 @@ co__context_make:
 	addi a1, a1, -FRAME_SIZE
 	sd a1, 0(a0)
 
-	/* The control word is the maker's, as a thread's is its creator's.
+	/* A control word of 0 is what a program begins with.
 	 * No frame pointer: 0 ends the chain of those who follow it. */
-	frrm t2
-	sd t2, FRM(a1)
+	sd zero, FRM(a1)
 	sd zero, 0(a1)
 	sd a3, 8(a1)
 	sd a4, 16(a1)

@@ -144,9 +144,9 @@ co__context_make:
 	aghi %r3, -OWN_SIZE
 	stg %r3, 0(%r2)
 
-	/* The control word is the maker's, as a thread's is its creator's.
+	/* A control word of 0 is what a program begins with.
 	 * No frame before: 0 ends the chain of those who follow it. */
-	stfpc FPC(%r3)
+	xc FPC(4, %r3), FPC(%r3)
 	stg %r5, CORE(%r3)
 	stg %r6, CORE + 8(%r3)
 	larl %r0, .Lenter
