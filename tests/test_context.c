@@ -186,7 +186,7 @@ Test(context, a_context_goes_on_where_it_left)
 
 Test(context, a_switch_to_oneself_returns)
 {
-	struct co__context self = { NULL };
+	struct co__context self = { .saved = NULL };
 
 	co__context_switch(&self, &self);
 }
