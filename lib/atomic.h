@@ -51,7 +51,8 @@ static inline void co__atomic_fence(void)
  * a fence by itself. */
 static inline void co__atomic_fence_after_rmw(void)
 {
-#if (defined __x86_64__ || defined __i386__) && !defined CO__TSAN
+#if (defined __x86_64__ || defined __i386__) && !defined CO__TSAN \
+		&& !defined CO_EXPLORE
 	AO_compiler_barrier();
 #else
 	co__atomic_fence();
@@ -70,6 +71,16 @@ static inline void co__atomic_pause(void)
 #else
 	AO_compiler_barrier();
 #endif
+}
+
+/* The same for a time in which nothing is looked at. */
+static inline void co__atomic_pause_long(int pauses)
+{
+#ifdef CO_EXPLORE
+	pauses = 1;	/* it lasts until something changes */
+#endif
+	while (pauses-- > 0)
+		co__atomic_pause();
 }
 
 /* Store VALUE and return what was there; acquire and release. */

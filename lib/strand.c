@@ -18,8 +18,7 @@ void co__strand_wait(struct co__strand *strand)
 	/* To look takes the cache line from who works with it, so look seldom,
 	 * and ever more so: meanwhile the other gets much done. */
 	for (int spins = SPINS_MIN; spins <= SPINS_MAX; spins *= 2) {
-		for (int i = 0; i < spins; i++)
-			co__atomic_pause();
+		co__atomic_pause_long(spins);
 		if (AO_load(&strand->spin.word) == 0)
 			return;
 	}
