@@ -458,8 +458,9 @@ static bool is_full(int listener)
 
 	test_or_die(getsockopt(listener, IPPROTO_TCP, TCP_INFO, &info, &size));
 
-	/* Of a listener: how many there are, and the backlog. */
-	return info.tcpi_unacked > info.tcpi_sacked;
+	/* Of a listener: how many there are, and the backlog.  Emulators give
+	 * less than all. */
+	return size < sizeof info / 2 || info.tcpi_unacked > info.tcpi_sacked;
 }
 
 CO_TEST(tcp_connect, it_ends_with_a_deadline_or_a_cancellation)

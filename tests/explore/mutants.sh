@@ -90,6 +90,7 @@ mutant()
 		return
 	fi
 	if timeout 120 "$work/explore" --brief --scenario "$scenario" \
+		${SECONDS:+--seconds "$SECONDS"} \
 		>"$work/log"
 	then
 		report "not ok"
