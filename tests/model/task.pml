@@ -8,8 +8,9 @@
  *             Then the memory is a new task's.
  *             6,900 states.
  *
- * Steps       claim_joiner, finish, co__slot_raise_unless: of who ends
- *             join_state, wait_for_end, take_result, co_detach: of who joins
+ * Steps       claim_joiner, co__task_finish, co__slot_raise_unless: of who ends
+ *             join_state, wait_for_end, take_result, inherit, co_detach: of who
+ *             joins
  *             S1 S2 S4, back: co__slot_wait and its hook, see slot.pml, where
  *             the fences are
  *
@@ -23,7 +24,7 @@
  * MUTANT_TOUCH_LATE   assertion  the end counts itself after it raised the slot
  * MUTANT_ON_STACK     assertion  the slot is raised before the switch
  * MUTANT_RESULT_LATE  assertion  the result is written after the slot is raised
- * MUTANT_HEIR_FIRST   deadlock   the joiner is readied before its slot is ready
+ * MUTANT_HEIR_FIRST   assertion  the joiner is readied before its slot is changed
  * MUTANT_STAYS        assertion  a join that timed out stays in the slot
  * MUTANT_DETACH_STORES deadlock  co_detach doesn't compare
  * MUTANT_DETACH_LEAVES deadlock  co_detach of an ended task doesn't release it
@@ -46,6 +47,7 @@ bool has_ended;			/* ghost: the hook has */
 bool armed;
 byte epoch;
 bool timed_out;			/* outcome */
+bool inherited;			/* outcome: the task is its own to release */
 bool ready;
 bool parked;			/* for its hook */
 
@@ -129,13 +131,18 @@ active proctype ending()
 	/* claim_joiner */
 	was = joined;
 	if
-	:: was == JOINER -> claim(heir)
+	:: was == JOINER ->
+		claim(heir);
+		if
+		:: heir -> inherited = true
+		:: else
+		fi
 	:: else
 	fi;
 #ifndef MUTANT_ON_STACK
 	leave_stack();
 #endif
-	/* finish */
+	/* co__task_finish */
 #ifndef MUTANT_TOUCH_LATE
 	in_use = false;
 #endif
@@ -144,7 +151,7 @@ active proctype ending()
 #ifdef MUTANT_HEIR_FIRST
 		ready_joiner();
 #endif
-		atomic { assert(!is_released); joined = READY };
+		atomic { assert(!is_released); joined = RELEASED };
 #ifndef MUTANT_HEIR_FIRST
 		ready_joiner()
 #endif
@@ -242,6 +249,12 @@ inline take_result()
 	release()
 }
 
+inline inherit()
+{
+	assert(has_result && joined == RELEASED);
+	release()
+}
+
 /* co_join, to RC; EMPTY: it timed out. */
 inline join_task(rc)
 {
@@ -260,6 +273,7 @@ inline join_task(rc)
 	   };
 #endif
 	   if
+	   :: inherited -> inherit(); rc = READY; break
 	   :: timed_out -> timed_out = false; rc = EMPTY; break
 	   :: else
 	   fi
