@@ -154,14 +154,21 @@ static void run_lock_some(void)
 }
 
 /* Who had the lock last may end it and give its memory back, though another is
- * still on its way out of co_lock_release(). */
+ * still on its way out of co_lock_release(), where it found that the waiter for
+ * whom it went there was late. */
 static int use_and_end(void *arg)
 {
 	struct co_lock *mine = arg;
+	struct co_deadline scope;
 	bool last;
+	int rc;
 
-	explore_expect(co_lock_acquire(mine), 0);
+	co_deadline_begin(&scope, co_after(100 * CO_MICROSECOND));
+	rc = co_lock_acquire(mine);
+	co_deadline_end(&scope);
 	last = AO_fetch_and_add1(&count) == TASKS - 1;
+	if (rc < 0)
+		return rc;
 	explore_expect(co_lock_release(mine), 0);
 	if (!last)
 		return 0;
@@ -291,13 +298,17 @@ static int cancel_one(void *arg)
 {
 	(void)arg;
 	AO_store(&parked, 0);
-	explore_expect(spawn_and_cancel(suspend_for_ever), -ECANCELED);
+	explore_expect(co_lock_acquire(&lock), 0);
+	explore_expect(spawn_and_cancel(explore_choose(2) ? suspend_for_ever
+			: lock_and_work), -ECANCELED);
+	explore_expect(co_lock_release(&lock), 0);
 
 	return 0;
 }
 
 static void run_cancel(void)
 {
+	begin();
 	explore_expect(explore_loop_run(2, cancel_one, NULL), 0);
 }
 
@@ -394,7 +405,12 @@ static int wait_twice(void *arg)
 	if (rc == 0)
 		explore_expect(co_lock_release(&lock), 0);
 	co_deadline_begin(&scope, co_after(400 * CO_MICROSECOND));
-	explore_expect(co_suspend(note_parked, arg), -ETIMEDOUT);
+	explore_expect(co_lock_acquire(arg), -ETIMEDOUT);
+	explore_check(co_now() >= scope.when_);
+	explore_expect(co_deadline_end(&scope), -ETIMEDOUT);
+	/* So long that to look at the clock until then would not end. */
+	co_deadline_begin(&scope, co_after(5 * CO_MILLISECOND));
+	explore_expect(co_suspend(note_parked, NULL), -ETIMEDOUT);
 	explore_check(co_now() >= scope.when_);
 	explore_expect(co_deadline_end(&scope), -ETIMEDOUT);
 
@@ -417,11 +433,14 @@ static int wait_once(void *arg)
 
 static int wait_twice_each(void *arg)
 {
+	static struct co_lock held;
 	struct co_task *twice, *once;
 
 	(void)arg;
+	co_lock_init(&held);
+	explore_expect(co_lock_acquire(&held), 0);
 	explore_expect(co_lock_acquire(&lock), 0);
-	explore_expect(co_spawn(NULL, wait_twice, NULL, &twice), 0);
+	explore_expect(co_spawn(NULL, wait_twice, &held, &twice), 0);
 	explore_expect(co_spawn(NULL, wait_once, NULL, &once), 0);
 	explore_expect(co_yield(), 0);
 	explore_expect(co_lock_release(&lock), 0);
