@@ -89,9 +89,10 @@ mutant()
 		sed 's/^/# /' "$work/log"
 		return
 	fi
-	if timeout 120 "$work/explore" --brief --scenario "$scenario" \
-		${SECONDS:+--seconds "$SECONDS"} \
-		>"$work/log"
+	# SECONDS would be the shell's own.
+	timeout 120 "$work/explore" --brief --scenario "$scenario" \
+		${EXPLORE_SECONDS:+--seconds "$EXPLORE_SECONDS"} >"$work/log"
+	if ! grep -q '^not ok' "$work/log"
 	then
 		report "not ok"
 		echo "# not found"
