@@ -119,6 +119,12 @@ int co__fd_entry(struct co_loop *loop, int fd, struct co_io **ret_io)
 	return 0;
 }
 
+int co__fd_entry_of_open(struct co_loop *loop, int fd, struct co_io **ret_io)
+{
+	return fcntl(fd, F_GETFD) < 0 ? -EBADF
+			: co__fd_entry(loop, fd, ret_io);
+}
+
 uint64_t co__fd_key(const struct co_io *io)
 {
 	return (uint64_t)(uint32_t)AO_load(&io->generation) << 32

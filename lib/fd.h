@@ -88,6 +88,9 @@ void co__fds_destroy(struct co_loop *loop);
 /* The entry of FD, made if need be.  -EBADF, -ENOMEM. */
 int co__fd_entry(struct co_loop *loop, int fd, struct co_io **ret_io);
 
+/* The same.  -EBADF: also if no file is open under that number. */
+int co__fd_entry_of_open(struct co_loop *loop, int fd, struct co_io **ret_io);
+
 /* The entry of FD, or NULL if the loop has never known one near it. */
 struct co_io *co__fd_find(struct co_loop *loop, int fd);
 

@@ -13,19 +13,17 @@ void co__near_overflow(struct co__worker *worker, struct co_task *entry)
 {
 	struct co_loop *loop = worker->loop;
 	struct co__batch *batch = co__spill_open(loop);
-	struct co_task *moved[STEAL_BATCH];
-	unsigned n;
+	struct co_task *moved;
 
 	if (batch != NULL) {
 		batch->count = co__runq_steal(&worker->queue, batch->tasks,
 				CO__SPILL_SIZE);
 		co__spill_put(loop, batch);
-	} else {
-		n = co__runq_steal(&worker->queue, moved, STEAL_BATCH);
-		for (unsigned i = 0; i < n; i++)
-			co__inject_put(&loop->inject,
-					&co__runq_task(moved[i])->tick);
 	}
+	/* Without memory for a batch, the list does. */
+	while (co__runq_length(&worker->queue) > CO__RUNQ_SIZE / 2
+			&& (moved = co__runq_pop(&worker->queue)) != NULL)
+		co__inject_put(&loop->inject, &co__runq_task(moved)->tick);
 	co__runq_push(&worker->queue, entry);
 }
 
@@ -66,11 +64,11 @@ static void take_spilled(struct co__worker *worker)
 	co__near_tell(worker);
 }
 
-/* Let timers go off, of all workers: the others may sleep or compute. */
-static void run_timers(struct co__worker *worker)
+/* Let timers go off, of all workers: the others may sleep or compute.  NOW is
+ * 0 if nobody has looked at the clock. */
+static void run_timers(struct co__worker *worker, co_time now)
 {
 	struct co_loop *loop = worker->loop;
-	co_time now = 0;
 
 	for (unsigned i = 0; i < loop->threads; i++) {
 		struct co__wheel *wheel = &loop->workers[i].wheel;
@@ -119,9 +117,7 @@ static struct co_task *steal_next(struct co__worker *worker,
 {
 	struct co_task *task;
 
-	if (AO_load(&victim->next) == 0
-			|| AO_load(&victim->stuck_at)
-			!= AO_load(&victim->switches))
+	if (AO_load(&victim->next) == 0 || !co__near_is_stuck(victim))
 		return NULL;
 	task = co__near_take_next(victim);
 	if (task != NULL)
@@ -162,8 +158,7 @@ bool co__loop_has_work(struct co_loop *loop)
 
 		if (co__near_has_to_share(worker))
 			return true;
-		if (AO_load(&worker->next) != 0 && AO_load(&worker->stuck_at)
-				== AO_load(&worker->switches))
+		if (AO_load(&worker->next) != 0 && co__near_is_stuck(worker))
 			return true;
 	}
 
@@ -192,18 +187,17 @@ static void look_around(struct co__worker *worker)
 {
 	co_time now = co_now();
 	bool fine = now - worker->looked < CO__FINE * CO__LOOK_AROUND;
+	bool was_fine = AO_load(&worker->fine) != 0;
 
 	worker->looked = now;
-	if (!fine && AO_load(&worker->fine)) {
-		AO_store(&worker->fine, 0);
-		co__near_tell(worker);
-	}
 	AO_store(&worker->fine, fine);
+	if (was_fine && !fine)
+		co__near_tell(worker);
 	if (now >= worker->turn_ends) {
 		worker->turn_ends = now + CO__TURN;
 		worker->turn_is_over = true;
 	}
-	run_timers(worker);
+	run_timers(worker, now);
 	take_injected(worker);
 	if (AO_load(&worker->switches) % CO__SPILL_TURN == 0)
 		take_spilled(worker);
@@ -223,7 +217,7 @@ struct co_task *co__find_task(struct co__worker *worker)
 		if (task == NULL)
 			task = co__near_pick(worker);
 		if (task == NULL) {
-			run_timers(worker);
+			run_timers(worker, 0);
 			take_injected(worker);
 			take_spilled(worker);
 			task = co__near_pick(worker);

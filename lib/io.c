@@ -27,7 +27,6 @@
 #include "fd.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <limits.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
@@ -244,13 +243,8 @@ static ssize_t call_writev(int fd, void *arg)
 static ssize_t read_nothing(struct co_io *io)
 {
 	struct co_task *self;
-	int rc;
+	int rc = enter(io, 0, &self);
 
-	if (io == NULL)
-		return -EINVAL;
-	rc = co__wait_enter(&self);
-	if (rc == 0)
-		rc = co__fd_enter(io, CO__FD_READER);
 	if (rc == 0)
 		co__fd_leave(io, CO__FD_READER);
 
@@ -368,7 +362,7 @@ static int go_on(const struct co_io *io, struct co_task *self)
 	if (AO_load(&io->users) & CO__FD_CLOSED)
 		return -EBADF;
 
-	return co__wait_is_plain(self) ? 0 : co__wait_check(self);
+	return co__wait_look(self);
 }
 
 /* Move all SIZE bytes; *RET_DONE counts them.  The caller uses IO from the first
@@ -540,9 +534,7 @@ int co_wait_fd(int fd, unsigned events)
 	rc = co__wait_enter(&self);
 	if (rc < 0)
 		return rc;
-	if (fcntl(fd, F_GETFD) < 0)
-		return -EBADF;
-	rc = co__fd_entry(self->loop, fd, &io);
+	rc = co__fd_entry_of_open(self->loop, fd, &io);
 	if (rc == 0)
 		rc = borrow(io, &borrowed);
 	if (rc == -EPERM)

@@ -544,15 +544,6 @@ static void fetch_ahead(const struct co__worker *worker, int i, int count)
 	}
 }
 
-/* Most events say that there is room to write, which is known already. */
-static inline void raise_if_new(struct co_io *io, int direction)
-{
-	struct co__slot *slot = &io->ready[direction];
-
-	if (AO_load(&slot->word) != CO__SLOT_READY)
-		co__slot_raise(slot, io);
-}
-
 void co__loop_deliver(struct co__worker *worker, int count)
 {
 	AO_store(&worker->events, AO_load(&worker->events) + (AO_t)count);
@@ -571,9 +562,9 @@ void co__loop_deliver(struct co__worker *worker, int count)
 		if (AO_load(&io->node) != 0)
 			co__watch_tell(io, event->key, event->events);
 		if (event->events & CO_READABLE)
-			raise_if_new(io, 0);
+			co__slot_raise(&io->ready[0], io);
 		if (event->events & CO_WRITABLE)
-			raise_if_new(io, 1);
+			co__slot_raise(&io->ready[1], io);
 	}
 }
 

@@ -10,14 +10,20 @@
 
 #include "loop.h"
 
+/* Whether the monitor has seen WORKER compute, with tasks at hand, since it
+ * switched last.  Any thread. */
+static inline bool co__near_is_stuck(const struct co__worker *worker)
+{
+	return AO_load(&worker->stuck_at) == AO_load(&worker->switches);
+}
+
 /* Whether all of the queue of WORKER, of LENGTH, is for whoever has time.  Any
  * thread. */
 static inline bool co__near_shares(const struct co__worker *worker,
 		size_t length)
 {
 	return length > CO__FEW || AO_load(&worker->fine) == 0
-			|| AO_load(&worker->stuck_at)
-			== AO_load(&worker->switches);
+			|| co__near_is_stuck(worker);
 }
 
 /* Whether WORKER has something in its queue that another may take.  Any

@@ -57,9 +57,7 @@ int co_io_open(struct co_loop *loop, int fd, struct co_io **ret_io)
 	loop = co__loop_or_current(loop);
 	if (loop == NULL || ret_io == NULL)
 		return -EINVAL;
-	if (fcntl(fd, F_GETFD) < 0)
-		return -EBADF;
-	rc = co__fd_entry(loop, fd, &io);
+	rc = co__fd_entry_of_open(loop, fd, &io);
 	if (rc < 0)
 		return rc;
 	pthread_mutex_lock(&loop->fds.lock);

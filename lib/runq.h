@@ -34,10 +34,10 @@
 #include "task.h"
 
 #define CO__RUNQ_SIZE 1024u	/* a power of two */
+#define CO__RUNQ_LAP ((AO_t)2 * CO__RUNQ_SIZE)
 
 /* In an entry of the ring: the task has never run. */
 #define CO__RUNQ_NEW ((AO_t)1)
-#define CO__RUNQ_LAP ((AO_t)2 * CO__RUNQ_SIZE)
 
 struct co__runq {
 	AO_t head;			/* atomic: takers */

@@ -28,11 +28,6 @@ struct request {
 	struct co__slot *first, *second;	/* the same, if it is one */
 };
 
-void co__slot_raise(struct co__slot *slot, const void *object)
-{
-	co__slot_raise_unless(slot, object, CO__SLOT_READY);
-}
-
 bool co__slot_raise_unless(struct co__slot *slot, const void *object,
 		AO_t final)
 {

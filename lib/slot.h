@@ -34,12 +34,18 @@ struct co__slot {
  * lives, a co_io or a task.  For anything else a task waits in its own `gate'.
  */
 
-/* any -> ready (any thread).  Wakes the task that waits in it on OBJECT. */
-void co__slot_raise(struct co__slot *slot, const void *object);
-
-/* The same, but leave the slot alone and return true if it is FINAL. */
+/* any -> ready (any thread).  Wakes the task that waits in it on OBJECT.  Leaves
+ * the slot alone and returns true if it is FINAL. */
 bool co__slot_raise_unless(struct co__slot *slot, const void *object,
 		AO_t final);
+
+/* The same for a slot without a final state.  Most are raised already: each
+ * event of a descriptor says that there is room to write. */
+static inline void co__slot_raise(struct co__slot *slot, const void *object)
+{
+	if (AO_load(&slot->word) != CO__SLOT_READY)
+		co__slot_raise_unless(slot, object, CO__SLOT_READY);
+}
 
 /* Let the calling task SELF wait on OBJECT, as KIND, until one of the COUNT (1
  * or 2) slots is raised, or until it is cancelled or its deadline passes.  The

@@ -76,7 +76,6 @@ void co__task_finish(struct co__worker *worker, struct co_task *self,
 static struct co_task *claim_joiner(struct co_task *self)
 {
 	AO_t joined = AO_load_acquire(&self->joined.word);
-
 	struct co_task *joiner = (struct co_task *)joined;
 
 	if (joined == CO__SLOT_EMPTY || joined == DETACHED
@@ -261,8 +260,7 @@ static int take_result(struct co_task *self, struct co_task *task,
  * or why it can't be joined. */
 static int join_state(struct co_task *task)
 {
-	/* Acquire: the result; pairs with co__task_finish and
-	 * co__slot_raise. */
+	/* Acquire: the result; pairs with co__slot_raise_unless. */
 	AO_t joined = AO_load_acquire(&task->joined.word);
 
 	if (joined == CO__SLOT_EMPTY)
@@ -298,7 +296,7 @@ static int wait_for_end(struct co_task *self, struct co_task *task)
 int co_join(struct co_task *task, int *ret_result)
 {
 	struct co_task *self = co__worker_self();
-	int rc;
+	int rc, news;
 
 	if (task == NULL)
 		return -EINVAL;
@@ -309,12 +307,9 @@ int co_join(struct co_task *task, int *ret_result)
 		return rc;
 	if (self == NULL)
 		return rc == 1 ? take_result(NULL, task, ret_result) : -EPERM;
-	if (co__unlikely(!co__wait_is_plain(self))) {
-		int news = co__wait_check(self);
-
-		if (news < 0)
-			return news;
-	}
+	news = co__wait_look(self);
+	if (news < 0)
+		return news;
 	if (rc == 0)
 		rc = wait_for_end(self, task);
 	if (rc < 0)
@@ -330,7 +325,8 @@ int co_detach(struct co_task *task)
 
 	if (task == NULL)
 		return -EINVAL;
-	/* Release: the caller is done with it; pairs with co__task_finish. */
+	/* Release: the caller is done with it; pairs with
+	 * co__slot_raise_unless. */
 	while (!AO_compare_and_swap_release(&task->joined.word, CO__SLOT_EMPTY,
 			DETACHED)) {
 		rc = join_state(task);

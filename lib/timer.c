@@ -295,8 +295,11 @@ bool co__wheel_is_waited_for(struct co__wheel *wheel)
 	if (AO_load(&wheel->count) == 0)
 		return false;
 	co__spin_acquire(&wheel->lock);
-	for (unsigned i = 0; i < CO__WHEEL_LISTS && !found; i++)
-		found = list_is_waited_for(&wheel->lists[i]);
+	for (unsigned word = 0; word < CO__WHEEL_LISTS / 64; word++)
+		for (uint64_t bits = wheel->occupied[word];
+				bits != 0 && !found; bits &= bits - 1)
+			found = list_is_waited_for(&wheel->lists[word * 64
+					+ (unsigned)__builtin_ctzll(bits)]);
 	co__spin_release(&wheel->lock);
 
 	return found;

@@ -83,6 +83,12 @@ static inline bool co__wait_is_plain(const struct co_task *self)
 			&& self->deadline == CO_NEVER;
 }
 
+/* The same as co__wait_check for any task. */
+static inline int co__wait_look(struct co_task *self)
+{
+	return co__likely(co__wait_is_plain(self)) ? 0 : co__wait_check(self);
+}
+
 /* The same as co__wait_prepare_slowly for any task. */
 static inline int co__wait_prepare(struct co_task *self)
 {

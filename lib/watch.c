@@ -27,7 +27,6 @@
 #include "fd.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <sched.h>
 
 #include "loop.h"
@@ -140,9 +139,7 @@ int co_loop_add_fd(struct co_loop *loop, int fd, unsigned events,
 
 	if (!are_valid(loop, events, node))
 		return -EINVAL;
-	if (fcntl(fd, F_GETFD) < 0)
-		return -EBADF;
-	rc = co__fd_entry(loop, fd, &io);
+	rc = co__fd_entry_of_open(loop, fd, &io);
 	if (rc < 0)
 		return rc;
 	pthread_mutex_lock(&loop->fds.lock);

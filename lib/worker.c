@@ -62,6 +62,7 @@ static inline void set_hook(struct co__worker *worker, co__park_fn *hook,
 }
 
 static void task_main(void *arg);
+
 /* Make NEXT the task that WORKER runs. */
 static inline void set_current(struct co__worker *worker, struct co_task *next)
 {
@@ -216,8 +217,7 @@ void co__ready_foreign(struct co_task *task)
 	co__loop_leave(loop);
 }
 
-/* Append TASK, and tell the idle if it isn't the only one waiting. */
-static inline void queue_last(struct co__worker *worker, struct co_task *task)
+void co__worker_add(struct co__worker *worker, struct co_task *task)
 {
 	co__near_push(worker, task);
 	if (co__runq_length(&worker->queue) > 1 || AO_load(&worker->next) != 0)
@@ -235,7 +235,7 @@ void co__ready(struct co_task *task)
 	}
 	if (worker->current == NULL) {
 		/* A batch of events or timers, in the order they came. */
-		queue_last(worker, task);
+		co__worker_add(worker, task);
 		return;
 	}
 	older = AO_load(&worker->next);
@@ -253,11 +253,6 @@ void co__ready(struct co_task *task)
 			AO_store_release(&worker->next, (AO_t)task);
 	}
 	co__near_tell_to_share(worker);
-}
-
-void co__worker_add(struct co__worker *worker, struct co_task *task)
-{
-	queue_last(worker, task);
 }
 
 void co__worker_yield(struct co_task *self)

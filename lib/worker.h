@@ -117,10 +117,8 @@ static inline int co__wait_enter(struct co_task **ret_self)
 	if (co__unlikely(self == NULL))
 		return -EPERM;
 	*ret_self = self;
-	if (co__likely(co__wait_is_plain(self)))
-		return 0;
 
-	return co__wait_check(self);
+	return co__wait_look(self);
 }
 
 int co__worker_init(struct co__worker *worker, struct co_loop *loop,
@@ -134,11 +132,11 @@ void co__worker_run(struct co__worker *worker);
  * must own it.  From here on it may run, or be gone. */
 void co__ready(struct co_task *task);
 
-/* The same for one that isn't pinned, has never run, and belongs to the loop of
- * WORKER, which is that of this thread. */
+/* Append TASK, which isn't pinned, to the queue of WORKER, which is that of this
+ * thread and of the task's loop; tell the idle if it isn't the only one there. */
 void co__worker_add(struct co__worker *worker, struct co_task *task);
 
-/* The same for any that doesn't go to the queue of this thread. */
+/* co__ready for a task that doesn't go to the queue of this thread. */
 void co__ready_foreign(struct co_task *task);
 
 /* SELF is about to park until a child has ended: what this worker queued last
