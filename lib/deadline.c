@@ -32,7 +32,7 @@ int co_deadline_begin(struct co_deadline *scope, co_time when)
 	if (scope->outer_ != NULL && scope->outer_->effective_ <= when)
 		scope->effective_ = scope->outer_->effective_;
 	self->scope = scope;
-	self->deadline = scope->effective_;
+	co__task_set_deadline(self, scope->effective_);
 
 	return 0;
 }
@@ -44,8 +44,8 @@ int co_deadline_end(struct co_deadline *scope)
 	if (scope == NULL || self == NULL || self->scope != scope)
 		return -EINVAL;
 	self->scope = scope->outer_;
-	self->deadline = self->scope != NULL ? self->scope->effective_
-			: CO_NEVER;
+	co__task_set_deadline(self, self->scope != NULL
+			? self->scope->effective_ : CO_NEVER);
 
 	return scope->expired_ ? -ETIMEDOUT : 0;
 }
@@ -78,11 +78,11 @@ static int sleep_from(co_time now, co_time when)
 	}
 	outer = self->deadline;
 	if (when < outer)
-		self->deadline = when;
+		co__task_set_deadline(self, when);
 	rc = co__wait_prepare_at(self, now);
 	if (rc == 0)
 		rc = co__park(self, CO__IN_SLEEP, NULL, sleep_hook, NULL);
-	self->deadline = outer;
+	co__task_set_deadline(self, outer);
 
 	return rc == -ETIMEDOUT && when < outer ? 0 : rc;
 }

@@ -82,6 +82,15 @@ static void run_timers(struct co__worker *worker, co_time now)
 	}
 }
 
+static struct co_task *take_preferred(struct co__worker *worker)
+{
+	struct co_task *task = worker->preferred;
+
+	worker->preferred = NULL;
+
+	return task;
+}
+
 static struct co_task *take_pinned(struct co__worker *worker)
 {
 	struct co_queue_node *node = co_queue_get(&worker->pinned);
@@ -195,7 +204,7 @@ static void look_around(struct co__worker *worker)
 		co__near_tell(worker);
 	if (now >= worker->turn_ends) {
 		worker->turn_ends = now + CO__TURN;
-		worker->turn_is_over = true;
+		worker->next_streak = CO__NEXT_STREAK;
 	}
 	run_timers(worker, now);
 	take_injected(worker);
@@ -210,10 +219,12 @@ struct co_task *co__find_task(struct co__worker *worker)
 	struct co_loop *loop = worker->loop;
 	struct co_task *task;
 
-	if (co__near_is_time_to_look(worker))
+	if (co__near_is_time_to_look(AO_load(&worker->switches)))
 		look_around(worker);
 	while (!AO_load_acquire(&loop->stop)) {	/* pairs with loop_end */
-		task = worker->preferred == NULL ? take_pinned(worker) : NULL;
+		task = take_preferred(worker);
+		if (task == NULL)
+			task = take_pinned(worker);
 		if (task == NULL)
 			task = co__near_pick(worker);
 		if (task == NULL) {

@@ -54,8 +54,7 @@ static int wait_ready(struct co_io *io, struct co_task *self, unsigned events,
 		enum co__wait_kind kind)
 {
 	struct co_loop *loop = io->loop;
-	struct co__slot *slots[2];
-	int count = 0, rc = co__wait_prepare(self);
+	int rc = co__wait_prepare(self);
 
 	if (rc < 0)
 		return rc;
@@ -63,14 +62,15 @@ static int wait_ready(struct co_io *io, struct co_task *self, unsigned events,
 	 * pairs with its fence. */
 	if (AO_load(&io->users) & CO__FD_CLOSED)
 		return -EBADF;
-	if (events & CO_READABLE)
-		slots[count++] = &io->ready[0];
-	if (events & CO_WRITABLE)
-		slots[count++] = &io->ready[1];
 	if (loop->os->rearm != NULL)
 		loop->os->rearm(loop->poller, io->fd, co__fd_key(io), events);
 	count_wait(self, 1);
-	rc = co__slot_wait(self, (int)kind, io, slots, count);
+	if (events == (CO_READABLE | CO_WRITABLE))
+		rc = co__slot_wait_both(self, (int)kind, io, &io->ready[0],
+				&io->ready[1]);
+	else
+		rc = co__slot_wait(self, (int)kind, io,
+				&io->ready[events == CO_WRITABLE]);
 	count_wait(self, (AO_t)-1);
 
 	return rc;

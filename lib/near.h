@@ -51,7 +51,7 @@ static inline void co__near_push_entry(struct co__worker *worker,
 static inline void co__near_push(struct co__worker *worker,
 		struct co_task *task)
 {
-	AO_t is_new = task->context.saved == NULL ? CO__RUNQ_NEW : 0;
+	AO_t is_new = task->worker == NULL ? CO__RUNQ_NEW : 0;
 
 	co__near_push_entry(worker, (struct co_task *)((AO_t)task | is_new));
 }
@@ -87,15 +87,9 @@ static inline struct co_task *co__near_take_next(struct co__worker *worker)
 static co__always_inline struct co_task *co__near_pick(
 		struct co__worker *worker)
 {
-	struct co_task *task = worker->preferred;
+	struct co_task *task;
 
-	if (task != NULL) {
-		worker->preferred = NULL;
-		return task;
-	}
-	if (co__unlikely(worker->turn_is_over))
-		worker->turn_is_over = false;
-	else if (AO_load(&worker->next) != 0
+	if (AO_load(&worker->next) != 0
 			&& worker->next_streak < CO__NEXT_STREAK) {
 		task = co__near_take_next(worker);
 		if (co__likely(task != NULL)) {
@@ -104,15 +98,26 @@ static co__always_inline struct co_task *co__near_pick(
 		}
 	}
 	worker->next_streak = 0;
-	task = co__runq_take(&worker->queue, true);
+	task = co__runq_task(co__runq_take(&worker->queue, true));
 
-	return co__likely(task != NULL) ? co__runq_task(task)
-			: co__near_take_next(worker);
+	return co__likely(task != NULL) ? task : co__near_take_next(worker);
 }
 
-static inline bool co__near_is_time_to_look(const struct co__worker *worker)
+/* Whether it is the scheduler's turn, which looks further. */
+static inline bool co__near_is_time_to_look(AO_t switches)
 {
-	return AO_load(&worker->switches) % CO__LOOK_AROUND == 0;
+	return switches % CO__LOOK_AROUND == 0;
+}
+
+/* The running task leaves: count that.  Returns whether it is the scheduler's
+ * turn. */
+static inline bool co__near_count(struct co__worker *worker)
+{
+	AO_t switches = AO_load(&worker->switches) + 1;
+
+	AO_store(&worker->switches, switches);
+
+	return co__near_is_time_to_look(switches);
 }
 
 #endif

@@ -40,10 +40,10 @@
 #define CO__RUNQ_NEW ((AO_t)1)
 
 struct co__runq {
-	AO_t head;			/* atomic: takers */
-	AO_t tail;			/* atomic: owner */
 	AO_t ring[CO__RUNQ_SIZE];	/* atomic: owner; struct co_task *, perhaps
 					 * with CO__RUNQ_NEW: as it was pushed */
+	AO_t head;			/* atomic: takers */
+	AO_t tail;			/* atomic: owner */
 };
 
 /* The task in ENTRY, or NULL. */
@@ -100,10 +100,12 @@ static inline struct co_task *co__runq_take(struct co__runq *queue,
 	for (;;) {
 		AO_t length = AO_load(&queue->tail) - head;
 
-		if (length == 0)
+		if (length > 2) {
+			if (prefetches)
+				co__runq_prefetch(queue, head);
+		} else if (length == 0) {
 			return NULL;
-		if (prefetches && length > 2)
-			co__runq_prefetch(queue, head);
+		}
 		task = AO_load(&queue->ring[head % CO__RUNQ_SIZE]);
 		/* T4: pairs with push's load of head. */
 		seen = AO_fetch_compare_and_swap_release(&queue->head, head,

@@ -24,10 +24,6 @@
 #include "wait.h"
 #include "worker.h"
 
-struct request {
-	struct co__slot *first, *second;	/* the same, if it is one */
-};
-
 bool co__slot_raise_unless(struct co__slot *slot, const void *object,
 		AO_t final)
 {
@@ -65,12 +61,17 @@ static inline bool publish(struct co_task *self, struct co__slot *slot)
 			(AO_t)self);
 }
 
-static void wait_in_slots(struct co__worker *worker, struct co_task *self,
-		void *arg)
+/* task -> empty.  Where it fails, the slot is ready, and stays so. */
+static inline void withdraw(struct co_task *self, struct co__slot *slot)
 {
-	/* Copied: once armed, the task may return, and its stack is gone. */
-	const struct request *request = arg;
-	struct co__slot *first = request->first, *second = request->second;
+	if (AO_load(&slot->word) == (AO_t)self)
+		AO_compare_and_swap(&slot->word, (AO_t)self, CO__SLOT_EMPTY);
+}
+
+/* S1 to S4, in FIRST and SECOND, which may be the same. */
+static inline void wait_in(struct co__worker *worker, struct co_task *self,
+		struct co__slot *first, struct co__slot *second)
+{
 	AO_t ticket = co__wait_ticket(self);
 
 	if (!publish(self, first)
@@ -82,23 +83,57 @@ static void wait_in_slots(struct co__worker *worker, struct co_task *self,
 		return;
 	co__atomic_fence_after_rmw();	/* S3: pairs with R2 */
 	if ((AO_load(&first->word) != (AO_t)self		/* S4 */
-			|| AO_load(&second->word) != (AO_t)self)
+			|| (second != first
+			&& AO_load(&second->word) != (AO_t)self))
 			&& co__wait_claim(self, ticket, 0))
 		co__ready(self);
 }
 
-int co__slot_wait(struct co_task *self, int kind, const void *object,
-		struct co__slot *const *slots, int count)
+static void wait_in_one(struct co__worker *worker, struct co_task *self,
+		void *arg)
 {
-	struct request request = { slots[0], slots[count - 1] };
-	int rc = co__park(self, (enum co__wait_kind)kind, object,
-			wait_in_slots, &request);
+	wait_in(worker, self, arg, arg);
+}
 
-	/* task -> empty.  Where it fails, the slot is ready, and stays so. */
-	for (int i = 0; i < count; i++)
-		if (AO_load(&slots[i]->word) == (AO_t)self)
-			AO_compare_and_swap(&slots[i]->word, (AO_t)self,
-					CO__SLOT_EMPTY);
+static void wait_in_both(struct co__worker *worker, struct co_task *self,
+		void *arg)
+{
+	/* Copied: once armed, the task may return, and its stack is gone. */
+	struct co__slot *const *slots = arg;
+
+	wait_in(worker, self, slots[0], slots[1]);
+}
+
+int co__slot_wait(struct co_task *self, int kind, const void *object,
+		struct co__slot *slot)
+{
+	int rc = co__park(self, (enum co__wait_kind)kind, object, wait_in_one,
+			slot);
+
+	withdraw(self, slot);
+
+	return rc;
+}
+
+int co__slot_wait_for_child(struct co_task *self, const void *child,
+		struct co__slot *slot)
+{
+	int rc = co__park_for_child(self, child, wait_in_one, slot);
+
+	withdraw(self, slot);
+
+	return rc;
+}
+
+int co__slot_wait_both(struct co_task *self, int kind, const void *object,
+		struct co__slot *first, struct co__slot *second)
+{
+	struct co__slot *slots[] = { first, second };
+	int rc = co__park(self, (enum co__wait_kind)kind, object, wait_in_both,
+			slots);
+
+	withdraw(self, first);
+	withdraw(self, second);
 
 	return rc;
 }

@@ -47,11 +47,18 @@ static inline void co__slot_raise(struct co__slot *slot, const void *object)
 		co__slot_raise_unless(slot, object, CO__SLOT_READY);
 }
 
-/* Let the calling task SELF wait on OBJECT, as KIND, until one of the COUNT (1
- * or 2) slots is raised, or until it is cancelled or its deadline passes.  The
- * slots belong to OBJECT, and their memory stays what it is.  0 (look again),
- * -ECANCELED or -ETIMEDOUT. */
+/* Let the calling task SELF wait on OBJECT, as KIND, until SLOT is raised, or
+ * until it is cancelled or its deadline passes.  The slot belongs to OBJECT, and
+ * its memory stays what it is.  0 (look again), -ECANCELED or -ETIMEDOUT. */
 int co__slot_wait(struct co_task *self, int kind, const void *object,
-		struct co__slot *const *slots, int count);
+		struct co__slot *slot);
+
+/* The same for the end of CHILD, a task: see co__park_for_child. */
+int co__slot_wait_for_child(struct co_task *self, const void *child,
+		struct co__slot *slot);
+
+/* The same until one of two slots is raised. */
+int co__slot_wait_both(struct co_task *self, int kind, const void *object,
+		struct co__slot *first, struct co__slot *second);
 
 #endif

@@ -141,13 +141,12 @@ static struct co__worker *choose_home(struct co_loop *loop,
 /* All that a new task is, but for its function and its name. */
 static void init_task(struct co_task *task)
 {
-	task->context.saved = NULL;
+	co__worker_make_context(task);
 	task->worker = NULL;
-	task->deadline = CO_NEVER;
+	task->special = 0;
+	co__task_set_deadline(task, CO_NEVER);
 	task->timer_when = CO_NEVER;
 	task->scope = NULL;
-	task->pinned = 0;
-	task->masked = 0;
 	task->tick.run = NULL;
 	task->result = 0;
 	task->name[0] = '\0';
@@ -197,14 +196,14 @@ static inline int spawn(struct co_loop *loop, const struct co_task_attr *attr,
 	if (attr != NULL) {
 		set_name(task, attr->name);
 		if (attr->pinned) {
-			task->pinned = 1;
+			task->special = CO__TASK_PINNED;
 			task->home = choose_home(loop, worker);
 		}
 	}
 	if (ret_task != NULL)
 		*ret_task = task;
 	count_spawn(loop, worker);
-	if (co__likely(worker != NULL && !task->pinned))
+	if (co__likely(worker != NULL && !co__task_is_pinned(task)))
 		co__worker_add(worker, task);
 	else
 		co__ready_foreign(task);
@@ -283,8 +282,7 @@ static int wait_for_end(struct co_task *self, struct co_task *task)
 		rc = co__wait_prepare(self);
 		if (rc < 0)
 			break;
-		co__worker_prefer_newest(self);
-		rc = co__slot_wait(self, CO__IN_JOIN, task, &slot, 1);
+		rc = co__slot_wait_for_child(self, task, slot);
 		if (rc != 0)
 			break;
 		rc = join_state(task);
@@ -353,10 +351,7 @@ int co_yield(void)
 	struct co_task *self;
 	int rc = co__wait_enter(&self);
 
-	if (rc == 0)
-		co__worker_yield(self);
-
-	return rc;
+	return co__likely(rc == 0) ? co__worker_yield(self) : rc;
 }
 
 /* What co_suspend tells its hook. */

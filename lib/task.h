@@ -49,15 +49,16 @@ struct co_task {
 	struct co__context context;	/* task */
 	struct co__worker *worker;	/* task: who runs it, or ran it last */
 	AO_t wait;			/* atomic: see wait.h */
-	co_time deadline;		/* task: when a wait must end */
+	co_time deadline;		/* task: when a wait must end; set by
+					 * co__task_set_deadline */
 	int outcome;			/* whoever claimed the wait, then task */
-	unsigned char masked;		/* task: cancellation is hidden */
+	unsigned char special;		/* task: CO__TASK_... */
 	unsigned char size_class;	/* constant: log2 of the stack size */
-	unsigned char pinned;		/* constant while in use: has a home */
 
 	AO_t kind;			/* relaxed: enum co__wait_kind */
 	AO_t object;			/* relaxed: what it waits for */
-	AO_t wait_deadline[8 / sizeof(AO_t)];	/* atomic: while armed */
+	AO_t wait_deadline[8 / sizeof(AO_t)];	/* atomic: while armed; CO_NEVER
+					 * if `deadline' is */
 	co_time timer_when;		/* task: see timer.h */
 	struct co__timer timer;
 
@@ -79,6 +80,12 @@ struct co_task {
 	char name[CO_TASK_NAME_MAX + 1];/* task */
 };
 
+/* Bits of task->special: what is not so for most tasks, so that one look tells
+ * that none of it is.  Pinned is constant while the task is in use. */
+#define CO__TASK_HAS_DEADLINE 1u	/* its deadline is not CO_NEVER */
+#define CO__TASK_MASKED 2u		/* cancellation is hidden */
+#define CO__TASK_PINNED 4u		/* it has a home */
+
 /* What task->joined may be beside a slot's states: see task.c. */
 #define CO__TASK_DETACHED ((AO_t)2)
 #define CO__TASK_RELEASED ((AO_t)3)
@@ -91,6 +98,28 @@ struct co_task *co__task_run(struct co_task *self);
  * co__task_run returned.  From here on SELF may be another task. */
 void co__task_finish(struct co__worker *worker, struct co_task *self,
 		void *joiner);
+
+static inline bool co__task_is_pinned(const struct co_task *task)
+{
+	return task->special & CO__TASK_PINNED;
+}
+
+/* Set what of FLAG is to be seen by the task itself. */
+static inline void co__task_set_special(struct co_task *self, unsigned flag,
+		bool on)
+{
+	self->special = (unsigned char)(on ? self->special | flag
+			: self->special & ~flag);
+}
+
+/* Let the waits of SELF, the calling task, end at WHEN. */
+static inline void co__task_set_deadline(struct co_task *self, co_time when)
+{
+	self->deadline = when;
+	co__task_set_special(self, CO__TASK_HAS_DEADLINE, when != CO_NEVER);
+	if (when == CO_NEVER)
+		co__atomic_store_wide(self->wait_deadline, CO_NEVER);
+}
 
 static inline struct co_task *co__task_of_tick(struct co_tick *tick)
 {

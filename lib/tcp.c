@@ -267,10 +267,10 @@ static void wait_for_food(struct co_task *self, co_time duration)
 	co_time outer = self->deadline;
 
 	if (AO_load(&gate->word) == CO__SLOT_EMPTY) {
-		self->deadline = co_after(duration);
+		co__task_set_deadline(self, co_after(duration));
 		if (co__wait_prepare(self) == 0)
-			co__slot_wait(self, CO__IN_SLEEP, self, &gate, 1);
-		self->deadline = outer;
+			co__slot_wait(self, CO__IN_SLEEP, self, gate);
+		co__task_set_deadline(self, outer);
 	}
 	AO_store(&gate->word, CO__SLOT_EMPTY);
 	co__atomic_fence();	/* before accept4, as in go_hungry */
@@ -535,18 +535,17 @@ static void wait_drained(struct server *server, struct co_task *self)
 {
 	struct co__slot *gate = &self->gate;
 	co_time deadline = self->deadline;
-	unsigned char masked = self->masked;
+	int masked = co_cancel_mask(1);
 
-	self->deadline = CO_NEVER;
-	self->masked = 1;
+	co__task_set_deadline(self, CO_NEVER);
 	AO_store(&gate->word, CO__SLOT_EMPTY);
 	while (!is_drained(server, self)) {
 		if (co__wait_prepare(self) == 0)
-			co__slot_wait(self, CO__IN_JOIN, self, &gate, 1);
+			co__slot_wait(self, CO__IN_JOIN, self, gate);
 		AO_store(&gate->word, CO__SLOT_EMPTY);
 	}
-	self->deadline = deadline;
-	self->masked = masked;
+	co__task_set_deadline(self, deadline);
+	co_cancel_mask(masked);
 }
 
 int co_tcp_server_deinit(struct co_tcp_server *server)

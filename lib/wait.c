@@ -10,16 +10,21 @@
 #include "timer.h"
 #include "worker.h"
 
+static bool is_masked(const struct co_task *self)
+{
+	return self->special & CO__TASK_MASKED;
+}
+
 /* The flags that keep a wait from being armed. */
 static AO_t unwelcome(const struct co_task *self)
 {
-	return self->masked ? CO__WAIT_EXPIRED
+	return is_masked(self) ? CO__WAIT_EXPIRED
 			: CO__WAIT_EXPIRED | CO__WAIT_CANCEL;
 }
 
 static bool is_cancelled(const struct co_task *self)
 {
-	return !self->masked && (AO_load(&self->wait) & CO__WAIT_CANCEL);
+	return !is_masked(self) && (AO_load(&self->wait) & CO__WAIT_CANCEL);
 }
 
 int co__wait_timed_out(struct co_task *self)
@@ -85,9 +90,7 @@ static int settle(struct co__worker *worker, struct co_task *self)
 
 int co__wait_arm(struct co__worker *worker, struct co_task *self, AO_t flags)
 {
-	flags |= CO__WAIT_ARMED | (self->masked ? CO__WAIT_MASKED : 0);
-	if (self->deadline == CO_NEVER)
-		co__atomic_store_wide(self->wait_deadline, CO_NEVER);
+	flags |= CO__WAIT_ARMED | (is_masked(self) ? CO__WAIT_MASKED : 0);
 	for (;;) {
 		AO_t word = AO_load(&self->wait);
 
@@ -175,8 +178,8 @@ int co_cancel_mask(int masked)
 
 	if (self == NULL)
 		return -EPERM;
-	was = self->masked;
-	self->masked = masked != 0;
+	was = is_masked(self);
+	co__task_set_special(self, CO__TASK_MASKED, masked != 0);
 
 	return was;
 }

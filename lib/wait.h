@@ -76,11 +76,11 @@ int co__wait_prepare_slowly(struct co_task *self);
 /* The same at the time NOW. */
 int co__wait_prepare_at(struct co_task *self, co_time now);
 
-/* Whether SELF has neither been cancelled nor got a deadline: most waits. */
+/* Whether SELF has neither been cancelled nor got a deadline, nor anything else
+ * that is special: most waits. */
 static inline bool co__wait_is_plain(const struct co_task *self)
 {
-	return !(AO_load(&self->wait) & CO__WAIT_CANCEL)
-			&& self->deadline == CO_NEVER;
+	return !(AO_load(&self->wait) & CO__WAIT_CANCEL) && self->special == 0;
 }
 
 /* The same as co__wait_check for any task. */
@@ -120,14 +120,12 @@ static inline int co__wait_arm_plain(struct co__worker *worker,
 {
 	AO_t word = AO_load(&self->wait);
 
+	/* Release: as in co__wait_arm. */
 	if (co__likely(!(word & (CO__WAIT_EXPIRED | CO__WAIT_CANCEL))
-			&& self->deadline == CO_NEVER && !self->masked)) {
-		co__atomic_store_wide(self->wait_deadline, CO_NEVER);
-		/* Release: as in co__wait_arm. */
-		if (AO_compare_and_swap_release(&self->wait, word,
-				word | CO__WAIT_ARMED))
-			return 0;
-	}
+			&& self->special == 0)
+			&& AO_compare_and_swap_release(&self->wait, word,
+			word | CO__WAIT_ARMED))
+		return 0;
 
 	return co__wait_arm(worker, self, 0);
 }

@@ -26,31 +26,47 @@ unsigned co__worker_random(struct co__worker *worker)
 
 static void push_pinned(struct co_task *task);
 
-/* The task that was left only lets others run. */
-static inline void requeue(struct co__worker *worker, struct co_task *task)
+/* What is seldom to be done with TASK, which only lets others run: it is pinned,
+ * or the queue was full, or it isn't what runs next. */
+static co__noinline void requeue_slowly(struct co__worker *worker,
+		struct co_task *task, bool is_queued)
 {
-	if (co__unlikely(task->pinned)) {
+	if (co__task_is_pinned(task)) {
 		push_pinned(task);
 		return;
 	}
-	co__near_push_entry(worker, task);
+	if (!is_queued)
+		co__near_overflow(worker, task);
 	if (AO_load(&worker->next) != 0)
 		co__near_tell_to_share(worker);
+}
+
+/* The task that was left only lets others run. */
+static inline void requeue(struct co__worker *worker, struct co_task *task)
+{
+	bool is_queued = !co__task_is_pinned(task)
+			&& co__runq_push(&worker->queue, task);
+
+	if (co__unlikely(!is_queued) || AO_load(&worker->next) != 0)
+		requeue_slowly(worker, task, is_queued);
 }
 
 /* The first thing after a switch: do to the task that was left what it asked
  * for. */
 static inline void landed(struct co__worker *worker)
 {
-	struct co_task *left = worker->hook_task;
-
-	if (co__unlikely(left == NULL))
-		return;
-	worker->hook_task = NULL;
 	if (worker->hook == NULL)
-		requeue(worker, left);
+		requeue(worker, worker->hook_task);
 	else
-		worker->hook(worker, left, worker->hook_arg);
+		worker->hook(worker, worker->hook_task, worker->hook_arg);
+}
+
+/* The hook of the scheduler. */
+static void nothing(struct co__worker *worker, struct co_task *none, void *arg)
+{
+	(void)worker;
+	(void)none;
+	(void)arg;
 }
 
 static inline void set_hook(struct co__worker *worker, co__park_fn *hook,
@@ -61,24 +77,18 @@ static inline void set_hook(struct co__worker *worker, co__park_fn *hook,
 	worker->hook_arg = arg;
 }
 
-static void task_main(void *arg);
-
 /* Make NEXT the task that WORKER runs. */
 static inline void set_current(struct co__worker *worker, struct co_task *next)
 {
-	if (next->context.saved == NULL) {
-		char *top = (char *)next - 64;
-
-		co__checked_begin(&next->checked, next->stack_bottom,
-				(size_t)((char *)next
-				- (char *)next->stack_bottom));
-		co__context_make(&next->context, next->stack_bottom,
-				(size_t)(top - (char *)next->stack_bottom),
-				task_main, next);
-	}
 	next->worker = worker;
 	worker->current = next;
-	AO_store(&worker->switches, AO_load(&worker->switches) + 1);
+}
+
+/* SELF goes on, by a switch of WORKER: perhaps another one than before. */
+static inline void land(struct co_task *self, struct co__worker *worker)
+{
+	co__checked_enter(&self->checked, &worker->checked);
+	landed(worker);
 }
 
 static inline void switch_to_task(struct co__worker *worker,
@@ -86,51 +96,59 @@ static inline void switch_to_task(struct co__worker *worker,
 {
 	set_current(worker, next);
 	co__checked_leave(&self->checked, &next->checked, 0);
-	co__context_switch(&self->context, &next->context);
-	/* Another thread, perhaps: `worker' is of the past. */
-	co__checked_enter(&self->checked, &self->worker->checked);
-	landed(self->worker);
+	land(self, co__context_switch_with(&self->context, &next->context,
+			worker));
 }
 
 static void switch_to_scheduler(struct co__worker *worker, struct co_task *self)
 {
 	worker->current = NULL;
 	co__checked_leave(&self->checked, &worker->checked, 0);
-	co__context_switch(&self->context, &worker->context);
-	co__checked_enter(&self->checked, &self->worker->checked);
-	landed(self->worker);
+	land(self, co__context_switch_with(&self->context, &worker->context,
+			worker));
 }
 
 /* Whether TASK can't go to the queues of WORKER. */
 static inline bool is_foreign(const struct co__worker *worker,
 		const struct co_task *task)
 {
-	return worker == NULL || task->pinned || (worker != task->worker
-			&& worker->loop != task->loop);
+	return worker == NULL || co__task_is_pinned(task)
+		|| (worker != task->worker && worker->loop != task->loop);
 }
 
-/* Whether what is preferred would run at the very next switch.  Nobody else can
- * take it, so it must not wait behind another task. */
+/* Whether WORKER may run something out of turn. */
 static inline bool may_prefer(const struct co__worker *worker)
 {
-	return worker->preferred == NULL && !worker->turn_is_over;
+	return worker->next_streak < CO__NEXT_STREAK;
 }
 
-void co__worker_prefer_newest(struct co_task *self)
+/* The newest in the queue of WORKER, if it is to run before all others, or
+ * NULL. */
+static inline struct co_task *pick_newest(struct co__worker *worker)
 {
-	struct co__worker *worker = self->worker;
-
-	if (may_prefer(worker) && AO_load(&worker->next) == 0)
-		worker->preferred = co__runq_task(
-				co__runq_pop_newest(&worker->queue));
+	return may_prefer(worker) && AO_load(&worker->next) == 0
+		? co__runq_task(co__runq_pop_newest(&worker->queue)) : NULL;
 }
 
-int co__park(struct co_task *self, enum co__wait_kind kind, const void *object,
-		co__park_fn *hook, void *arg)
+/* What runs after a task that leaves, or NULL: the scheduler.  PREFERRED, which
+ * nobody else can take, goes before all nearby, or is the scheduler's. */
+static co__always_inline struct co_task *pick_next(struct co__worker *worker,
+		struct co_task *preferred)
+{
+	if (co__unlikely(co__near_count(worker))) {
+		worker->preferred = preferred;
+		return NULL;
+	}
+
+	return preferred != NULL ? preferred : co__near_pick(worker);
+}
+
+static co__always_inline int park(struct co_task *self,
+		enum co__wait_kind kind, const void *object, co__park_fn *hook,
+		void *arg, struct co_task *preferred)
 {
 	struct co__worker *worker = self->worker;
-	struct co_task *next = co__near_is_time_to_look(worker) ? NULL
-			: co__near_pick(worker);
+	struct co_task *next = pick_next(worker, preferred);
 
 	AO_store(&self->kind, (AO_t)kind);
 	AO_store(&self->object, (AO_t)object);
@@ -146,9 +164,23 @@ int co__park(struct co_task *self, enum co__wait_kind kind, const void *object,
 	return self->outcome;
 }
 
+int co__park(struct co_task *self, enum co__wait_kind kind, const void *object,
+		co__park_fn *hook, void *arg)
+{
+	return park(self, kind, object, hook, arg, NULL);
+}
+
+int co__park_for_child(struct co_task *self, const void *child,
+		co__park_fn *hook, void *arg)
+{
+	return park(self, CO__IN_JOIN, child, hook, arg,
+			pick_newest(self->worker));
+}
+
 void co__worker_park_on_scheduler(struct co_task *self, co__park_fn *hook,
 		void *arg)
 {
+	co__near_count(self->worker);
 	set_hook(self->worker, hook, self, arg);
 	switch_to_scheduler(self->worker, self);
 }
@@ -158,20 +190,20 @@ void co__worker_park_on_scheduler(struct co_task *self, co__park_fn *hook,
 static inline void leave(struct co_task *self, struct co_task *heir)
 {
 	struct co__worker *worker = self->worker;
-	struct co_task *next;
+	bool is_preferred = heir != NULL && may_prefer(worker)
+			&& !is_foreign(worker, heir);
+	struct co_task *next = pick_next(worker, is_preferred ? heir : NULL);
 
-	if (heir != NULL && may_prefer(worker) && !is_foreign(worker, heir))
-		worker->preferred = heir;
-	next = co__near_is_time_to_look(worker) ? NULL : co__near_pick(worker);
 	set_hook(worker, co__task_finish, self, heir);
 	if (next != NULL) {
 		set_current(worker, next);
 		co__checked_leave(&self->checked, &next->checked, 1);
-		co__context_switch(&self->context, &next->context);
+		co__context_switch_with(&self->context, &next->context, worker);
 	} else {
 		worker->current = NULL;
 		co__checked_leave(&self->checked, &worker->checked, 1);
-		co__context_switch(&self->context, &worker->context);
+		co__context_switch_with(&self->context, &worker->context,
+				worker);
 	}
 	abort();
 }
@@ -186,6 +218,16 @@ static void task_main(void *arg)
 	co__checked_enter(&self->checked, &self->worker->checked);
 	landed(self->worker);
 	leave(self, co__task_run(self));
+}
+
+void co__worker_make_context(struct co_task *task)
+{
+	char *top = (char *)task - 64, *bottom = task->stack_bottom;
+
+	co__checked_begin(&task->checked, bottom,
+			(size_t)((char *)task - bottom));
+	co__context_make(&task->context, bottom, (size_t)(top - bottom),
+			task_main, task);
 }
 
 /* --- Making runnable ----------------------------------------------------- */
@@ -207,7 +249,7 @@ void co__ready_foreign(struct co_task *task)
 {
 	struct co_loop *loop = task->loop;
 
-	if (task->pinned) {
+	if (co__task_is_pinned(task)) {
 		push_pinned(task);
 		return;
 	}
@@ -255,23 +297,24 @@ void co__ready(struct co_task *task)
 	co__near_tell_to_share(worker);
 }
 
-void co__worker_yield(struct co_task *self)
+int co__worker_yield(struct co_task *self)
 {
 	struct co__worker *worker = self->worker;
 	struct co_task *next;
 
-	if (co__unlikely(co__near_is_time_to_look(worker))) {
-		co__worker_park_on_scheduler(self, NULL, NULL);
-		return;
+	if (co__unlikely(co__near_count(worker))) {
+		set_hook(worker, NULL, self, NULL);
+		switch_to_scheduler(worker, self);
+		return 0;
 	}
 	next = co__near_pick(worker);
-	if (next == NULL) {
-		/* Counted, so that the scheduler gets its turn. */
-		AO_store(&worker->switches, AO_load(&worker->switches) + 1);
-		return;
-	}
-	set_hook(worker, NULL, self, NULL);
+	if (next == NULL)
+		return 0;
+	worker->hook = NULL;
+	worker->hook_task = self;
 	switch_to_task(worker, self, next);
+
+	return 0;
 }
 
 /* --- The scheduler ------------------------------------------------------- */
@@ -279,9 +322,10 @@ void co__worker_yield(struct co_task *self)
 static void switch_from_scheduler(struct co__worker *worker,
 		struct co_task *next)
 {
+	set_hook(worker, nothing, NULL, NULL);
 	set_current(worker, next);
 	co__checked_leave(&worker->checked, &next->checked, 0);
-	co__context_switch(&worker->context, &next->context);
+	co__context_switch_with(&worker->context, &next->context, worker);
 	co__checked_enter(&worker->checked, NULL);
 	worker->current = NULL;
 	landed(worker);

@@ -52,14 +52,16 @@
 struct co__worker {
 	/* The owner's: the thread that runs it. */
 	struct co_task *current;	/* the task that runs, or NULL */
-	struct co_task *preferred;	/* taken from the queue to run next */
-	co__park_fn *hook;		/* to be called after the switch; NULL: it
-					 * goes to the end of the queue */
-	struct co_task *hook_task;	/* who was left, until then, or NULL */
+	struct co_task *preferred;	/* what the scheduler runs next, or NULL;
+					 * always NULL while a task runs */
+	co__park_fn *hook;		/* to be called after the switch; NULL: who
+					 * was left goes to the end of the queue */
+	struct co_task *hook_task;	/* who was left; NULL: the scheduler */
 	void *hook_arg;
 	AO_t switches;			/* relaxed: switches so far */
-	unsigned next_streak;		/* turns that the slot had in a row */
-	bool turn_is_over;		/* the oldest in the queue is next */
+	unsigned next_streak;		/* turns that the slot had in a row; once
+					 * CO__NEXT_STREAK, the oldest in the
+					 * queue is next */
 	co_time turn_ends;		/* see CO__TURN */
 	co_time looked;			/* when it looked around last */
 	unsigned random;		/* state of a generator */
@@ -139,14 +141,18 @@ void co__worker_add(struct co__worker *worker, struct co_task *task);
 /* co__ready for a task that doesn't go to the queue of this thread. */
 void co__ready_foreign(struct co_task *task);
 
-/* SELF is about to park until a child has ended: what this worker queued last
- * runs next.  So children run before their older siblings, and a tree of tasks
- * keeps few more stacks than it is deep. */
-void co__worker_prefer_newest(struct co_task *self);
+/* co__park of a task that waits for the end of CHILD: what this worker queued
+ * last runs next.  So children run before their older siblings, and a tree of
+ * tasks keeps few more stacks than it is deep. */
+int co__park_for_child(struct co_task *self, const void *child,
+		co__park_fn *hook, void *arg);
 
 /* Let other tasks of this worker run, if there are any; SELF goes to the end
- * of the queue. */
-void co__worker_yield(struct co_task *self);
+ * of the queue.  Returns 0. */
+int co__worker_yield(struct co_task *self);
+
+/* Make the context of TASK, which is new. */
+void co__worker_make_context(struct co_task *task);
 
 /* Whether TASK is what WORKER runs now, or will run next for sure. */
 static inline bool co__worker_has_taken(const struct co__worker *worker,

@@ -80,6 +80,31 @@ Test(context, an_entry_gets_its_argument)
 	pair_end(&pair);
 }
 
+static void answer(void *arg)
+{
+	struct pair *pair = arg;
+	char *message = arg;
+
+	for (;;)
+		message = co__context_switch_with(&pair->other, &pair->own,
+				message + 1);
+}
+
+Test(context, a_message_is_given_to_who_goes_on)
+{
+	struct pair pair;
+	char messages[8], *got;
+
+	pair_begin(&pair, answer, STACK_SIZE);
+	visit(&pair);
+	for (size_t i = 0; i < sizeof(messages); i++) {
+		got = co__context_switch_with(&pair.own, &pair.other,
+				&messages[i]);
+		cr_assert_eq(got, &messages[i] + 1);
+	}
+	pair_end(&pair);
+}
+
 static void look_where_the_frame_is(void *arg)
 {
 	struct pair *pair = arg;

@@ -25,6 +25,7 @@
 
 struct co__context {
 	void *saved;		/* where the registers are; NULL: not made */
+	void *message;		/* from who switches here */
 };
 
 /* Have the memory fetched that a switch to CONTEXT needs. */
@@ -36,6 +37,17 @@ static inline void co__context_prefetch(const struct co__context *context)
 /* Save the running computation in FROM and go on with TO.  Returns when some
  * switch goes on with FROM, perhaps in another thread. */
 void co__context_switch(struct co__context *from, const struct co__context *to);
+
+/* The same, and give MESSAGE to who goes on.  Returns what was given by who
+ * switched back. */
+static inline void *co__context_switch_with(struct co__context *from,
+		struct co__context *to, void *message)
+{
+	to->message = message;
+	co__context_switch(from, to);
+
+	return from->message;
+}
 
 /* Make CONTEXT one that, at its first switch, calls ENTRY(ARG) on the stack of
  * SIZE bytes that begins at the address BASE and ends at a multiple of 16, with

@@ -24,6 +24,9 @@
  *             stored value can be read back only after so long a wait that
  *             loading costs less than finding that it isn't needed.
  *
+ * Message     It stays in a register, so that what follows the switch needs
+ *             to wait for nothing that it loads.
+ *
  * Landing     What is jumped to has no endbr64: notrack.
  */
 
@@ -52,8 +55,9 @@ static inline void co__context_prefetch(const struct co__context *context)
 	__builtin_prefetch(context->stack_pointer);
 }
 
-static inline __attribute__((always_inline)) void co__context_switch(
-		struct co__context *from, const struct co__context *to)
+static inline __attribute__((always_inline)) void *co__context_switch_with(
+		struct co__context *from, const struct co__context *to,
+		void *message)
 {
 	__asm__ volatile(
 		"leaq 1f(%%rip), %%rax\n\t"
@@ -74,13 +78,21 @@ static inline __attribute__((always_inline)) void co__context_switch(
 		"fldcw 28(%%rsi)\n\t"
 		"notrack jmp *%%rdx\n"
 		"1:"
-		: "+D"(from), "+S"(to)
+		: "+D"(from), "+S"(to), "+c"(message)
 		:
-		: "rax", "rbx", "rcx", "rdx", "r8", "r9", "r10", "r11", "r12",
+		: "rax", "rbx", "rdx", "r8", "r9", "r10", "r11", "r12",
 		  "r13", "r14", "r15", "xmm0", "xmm1", "xmm2", "xmm3", "xmm4",
 		  "xmm5", "xmm6", "xmm7", "xmm8", "xmm9", "xmm10", "xmm11",
 		  "xmm12", "xmm13", "xmm14", "xmm15" CO__CONTEXT_AVX512,
 		  "cc", "memory");
+
+	return message;
+}
+
+static inline __attribute__((always_inline)) void co__context_switch(
+		struct co__context *from, const struct co__context *to)
+{
+	co__context_switch_with(from, to, NULL);
 }
 
 extern const char co__context_begin[] __attribute__((visibility("hidden")));

@@ -345,14 +345,13 @@ static unsigned news;		/* plain: written before the slot is raised */
 
 static int wait_in_slot(void *arg)
 {
-	static struct co__slot *const slots[] = { &slot };
 	co_time until;
 	int rc;
 
 	(void)arg;
 	/* Acquire: pairs with co__slot_raise. */
 	while (AO_load_acquire(&slot.word) != CO__SLOT_READY) {
-		rc = co__slot_wait(co_self(), CO__IN_READ, &slot, slots, 1);
+		rc = co__slot_wait(co_self(), CO__IN_READ, &slot, &slot);
 		explore_expect(rc, 0);
 	}
 	explore_expect(news, 1);
