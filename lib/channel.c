@@ -30,15 +30,29 @@ static inline void copy_item(const struct co_channel *channel, void *to,
 		memcpy(to, from, channel->item_size);
 }
 
-/* Where item number INDEX of the ring is. */
-static inline void *item_at(struct co_channel *channel, size_t index)
+/* The place in the ring after PLACE. */
+static inline unsigned char *after(struct co_channel *channel,
+		unsigned char *place)
 {
-	size_t place = channel->first + index;
+	place += channel->item_size;
 
-	if (place >= channel->capacity)
-		place -= channel->capacity;
+	return place == channel->end ? channel->items : place;
+}
 
-	return channel->items + place * channel->item_size;
+/* The ring has room. */
+static inline void append(struct co_channel *channel, const void *item)
+{
+	copy_item(channel, channel->put_at, item);
+	channel->put_at = after(channel, channel->put_at);
+	AO_store(&channel->length, AO_load(&channel->length) + 1);
+}
+
+/* The ring isn't empty. */
+static inline void take_oldest(struct co_channel *channel, void *ret_item)
+{
+	copy_item(channel, ret_item, channel->get_at);
+	channel->get_at = after(channel, channel->get_at);
+	AO_store(&channel->length, AO_load(&channel->length) - 1);
 }
 
 /* The first waiter of LIST that still waits, claimed and out of the list, or
@@ -71,14 +85,8 @@ static inline struct co_task *serve(struct co__waiter *waiter, int result)
 	return waiter->task;
 }
 
-static inline void append(struct co_channel *channel, const void *item)
-{
-	copy_item(channel, item_at(channel, AO_load(&channel->length)), item);
-	AO_store(&channel->length, AO_load(&channel->length) + 1);
-}
-
-static inline int put_now(struct co_channel *channel, const void *item,
-		struct co_task **ret_woken)
+static co__always_inline int put_now(struct co_channel *channel,
+		const void *item, struct co_task **ret_woken)
 {
 	struct co__waiter *getter;
 
@@ -91,7 +99,7 @@ static inline int put_now(struct co_channel *channel, const void *item,
 		*ret_woken = serve(getter, 0);
 		return 0;
 	}
-	if (AO_load(&channel->length) == channel->capacity)
+	if (AO_load(&channel->length) == channel->room)
 		return -EAGAIN;
 	append(channel, item);
 
@@ -110,10 +118,7 @@ static inline struct co_task *take_from_ring(struct co_channel *channel,
 {
 	struct co__waiter *putter;
 
-	copy_item(channel, ret_item, item_at(channel, 0));
-	if (++channel->first == channel->capacity)
-		channel->first = 0;
-	AO_store(&channel->length, AO_load(&channel->length) - 1);
+	take_oldest(channel, ret_item);
 	putter = claim_first(&channel->putters);
 	if (putter == NULL)
 		return NULL;
@@ -122,7 +127,7 @@ static inline struct co_task *take_from_ring(struct co_channel *channel,
 	return serve(putter, 0);
 }
 
-static inline int get_now(struct co_channel *channel, void *ret_item,
+static co__always_inline int get_now(struct co_channel *channel, void *ret_item,
 		struct co_task **ret_woken)
 {
 	struct co__waiter *putter;
@@ -178,8 +183,9 @@ bool co__channel_can_get(struct co_channel *channel)
 
 /* Put WAITER at the end of LIST, park, and see what came of it.  Releases the
  * strand. */
-static co__noinline int wait_in(struct co_channel *channel, struct co__list *list,
-		struct co_task *self, enum co__wait_kind kind, void *item)
+static co__noinline int wait_in(struct co_channel *channel,
+		struct co__list *list, struct co_task *self,
+		enum co__wait_kind kind, void *item)
 {
 	struct co__waiter waiter = { .task = self,
 		.ticket = co__wait_ticket(self), .item = item };
@@ -227,8 +233,10 @@ int co_channel_create(struct co_loop *loop, size_t item_size, size_t capacity,
 	if (channel == NULL)
 		return -ENOMEM;
 	memset(channel, 0, sizeof *channel);
-	channel->capacity = capacity;
+	channel->capacity = channel->room = capacity;
 	channel->item_size = item_size;
+	channel->get_at = channel->put_at = channel->items;
+	channel->end = channel->items + capacity * item_size;
 	channel->loop = loop;
 	channel->size = size;
 	co__list_init(&channel->putters);
@@ -262,18 +270,13 @@ static inline void wake(struct co_task *woken)
 		co__ready(woken);
 }
 
-int co_channel_put(struct co_channel *channel, const void *item)
+/* Put, or wait.  SELF holds the strand, which is released. */
+static co__noinline int put_held(struct co_channel *channel,
+		struct co_task *self, const void *item)
 {
-	struct co_task *self, *woken;
-	int rc;
+	struct co_task *woken;
+	int rc = put_now(channel, item, &woken);
 
-	if (!co__channel_takes(channel, item))
-		return -EINVAL;
-	rc = co__wait_enter(&self);
-	if (co__unlikely(rc < 0))
-		return rc;
-	co__strand_acquire(&channel->strand);
-	rc = put_now(channel, item, &woken);
 	if (rc == -EAGAIN) {
 		rc = co__wait_prepare(self);
 		if (rc == 0)
@@ -286,18 +289,12 @@ int co_channel_put(struct co_channel *channel, const void *item)
 	return rc;
 }
 
-int co_channel_get(struct co_channel *channel, void *ret_item)
+static co__noinline int get_held(struct co_channel *channel,
+		struct co_task *self, void *ret_item)
 {
-	struct co_task *self, *woken;
-	int rc;
+	struct co_task *woken;
+	int rc = get_now(channel, ret_item, &woken);
 
-	if (!co__channel_takes(channel, ret_item))
-		return -EINVAL;
-	rc = co__wait_enter(&self);
-	if (co__unlikely(rc < 0))
-		return rc;
-	co__strand_acquire(&channel->strand);
-	rc = get_now(channel, ret_item, &woken);
 	if (rc == -EAGAIN) {
 		rc = co__wait_prepare(self);
 		if (rc == 0)
@@ -308,6 +305,83 @@ int co_channel_get(struct co_channel *channel, void *ret_item)
 	wake(woken);
 
 	return rc;
+}
+
+/* The beginning of a put or get, ITEM, whatever may come.  *RET_SELF is the
+ * calling task, and holds the strand. */
+static int begin(struct co_channel *channel, const void *item,
+		struct co_task **ret_self)
+{
+	int rc;
+
+	if (!co__channel_takes(channel, item))
+		return -EINVAL;
+	rc = co__wait_enter(ret_self);
+	if (rc == 0)
+		co__strand_acquire(&channel->strand);
+
+	return rc;
+}
+
+static co__noinline int put_slowly(struct co_channel *channel, const void *item)
+{
+	struct co_task *self;
+	int rc = begin(channel, item, &self);
+
+	return rc < 0 ? rc : put_held(channel, self, item);
+}
+
+static co__noinline int get_slowly(struct co_channel *channel, void *ret_item)
+{
+	struct co_task *self;
+	int rc = begin(channel, ret_item, &self);
+
+	return rc < 0 ? rc : get_held(channel, self, ret_item);
+}
+
+/* Whether nothing but what most calls find is the case so far: an item where
+ * there must be one, a task without news, and now it holds the strand. */
+static inline bool begin_quickly(struct co_channel *channel, const void *item,
+		const struct co_task *self)
+{
+	return channel != NULL && item != NULL && self != NULL
+			&& co__wait_is_plain(self)
+			&& co__strand_try(&channel->strand);
+}
+
+/* In both calls what is done at once calls nothing, so it saves no
+ * registers. */
+
+int co_channel_put(struct co_channel *channel, const void *item)
+{
+	struct co_task *self = co__worker_self();
+
+	if (co__unlikely(!begin_quickly(channel, item, self)))
+		return put_slowly(channel, item);
+	if (co__unlikely(AO_load(&channel->length) >= channel->room
+			|| channel->item_size != sizeof(uint64_t)
+			|| !co__list_is_empty(&channel->getters)))
+		return put_held(channel, self, item);
+	append(channel, item);
+	co__strand_release(&channel->strand);
+
+	return 0;
+}
+
+int co_channel_get(struct co_channel *channel, void *ret_item)
+{
+	struct co_task *self = co__worker_self();
+
+	if (co__unlikely(!begin_quickly(channel, ret_item, self)))
+		return get_slowly(channel, ret_item);
+	if (co__unlikely(AO_load(&channel->length) == 0
+			|| channel->item_size != sizeof(uint64_t)
+			|| !co__list_is_empty(&channel->putters)))
+		return get_held(channel, self, ret_item);
+	take_oldest(channel, ret_item);
+	co__strand_release(&channel->strand);
+
+	return 0;
 }
 
 int co_channel_try_put(struct co_channel *channel, const void *item)
@@ -361,6 +435,7 @@ int co_channel_close(struct co_channel *channel)
 		return -EINVAL;
 	co__strand_acquire(&channel->strand);
 	channel->closed = true;
+	channel->room = 0;
 	chain = refuse_all(&channel->putters, NULL);
 	chain = refuse_all(&channel->getters, chain);
 	co__strand_release(&channel->strand);

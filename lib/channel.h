@@ -9,6 +9,7 @@
  *
  * States      A ring of `length' items; a list of tasks that wait to put, and
  *             one of tasks that wait to get, each in the order of arrival.
+ *             `room' is the capacity, or 0 once the channel is closed.
  * Invariant   Getters wait only if the ring is empty and nobody waits to put;
  *             putters wait only if the ring is full; in a closed channel
  *             nobody waits.  Waiters whose wait has ended otherwise, and who
@@ -36,12 +37,15 @@ struct co__waiter {
 struct co_channel {
 	struct co__strand strand;
 	AO_t length;			/* strand to change; relaxed to read */
-	size_t capacity;		/* constant */
+	size_t room;			/* strand: see above */
 	size_t item_size;		/* constant */
-	size_t first;			/* strand: index of the oldest item */
-	bool closed;			/* strand */
+	unsigned char *get_at;		/* strand: the oldest item */
+	unsigned char *put_at;		/* strand: behind the newest */
 	struct co__list putters;	/* strand: struct co__waiter */
 	struct co__list getters;	/* strand: struct co__waiter */
+	unsigned char *end;		/* constant: of the ring */
+	size_t capacity;		/* constant */
+	bool closed;			/* strand */
 	struct co_loop *loop;		/* constant */
 	size_t size;			/* constant: of this block of memory */
 	unsigned char items[];		/* strand: the ring */

@@ -24,8 +24,7 @@ void co__spin_wait(struct co__spin *lock);
 static inline bool co__spin_try(struct co__spin *lock)
 {
 	/* Acquire: what the last holder wrote; pairs with co__spin_release. */
-	return AO_load(&lock->word) == 0
-			&& AO_compare_and_swap_acquire(&lock->word, 0, 1);
+	return AO_compare_and_swap_acquire(&lock->word, 0, 1);
 }
 
 static inline void co__spin_acquire(struct co__spin *lock)
