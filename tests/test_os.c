@@ -826,6 +826,40 @@ OS_TEST(busy_descriptors_take_turns)
 	close_crowd();
 }
 
+/* The time that the processor has worked for this process. */
+static co_time cpu_time(void)
+{
+	struct timespec used;
+
+	clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &used);
+	return (co_time)used.tv_sec * CO_SECOND + used.tv_nsec;
+}
+
+/* More are open than the process may open by now: the system refuses to be
+ * asked for all of them at once. */
+OS_TEST(a_lowered_limit_hides_nobody)
+{
+	struct rlimit limit;
+	co_time worked;
+
+	open_crowd(4 * BATCH);
+	cr_assert_eq(getrlimit(RLIMIT_NOFILE, &limit), 0);
+	limit.rlim_cur = BATCH / 2;
+	cr_assert_eq(setrlimit(RLIMIT_NOFILE, &limit), 0);
+	put_byte(crowd.ends[1]);
+	for (int left = crowd.count; left > 0; )
+		left -= look_around(AGES);
+	for (int i = 0; i < crowd.count; i++)
+		cr_assert_eq(crowd.seen[i], 1, "%d", i);
+	/* It sleeps all the same. */
+	worked = cpu_time();
+	cr_assert_eq(wait_for(4 * A_WHILE), 0);
+	cr_assert_lt(cpu_time() - worked, 2 * A_WHILE);
+	scene.os->wake(scene.poller);
+	cr_assert_eq(wait_for(AGES), 0);
+	close_crowd();
+}
+
 /* --- Overruns: what a child process says before it dies --------------- */
 
 struct verdict {

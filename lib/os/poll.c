@@ -46,6 +46,7 @@
 #ifdef HAVE_SYS_EVENTFD_H
 #include <sys/eventfd.h>
 #endif
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
@@ -59,6 +60,7 @@
 #define BOTH (CO_READABLE | CO_WRITABLE)
 
 #define FIRST_ROOM 16u
+#define NAP (5 * CO_MILLISECOND)	/* see ask_in_parts */
 
 struct watch {
 	uint64_t key;
@@ -370,7 +372,7 @@ static co_time time_left(co_time end)
 
 #ifdef HAVE_PPOLL
 
-static int ask(struct pollfd *asked, size_t used, co_time left)
+static int ask_once(struct pollfd *asked, size_t used, co_time left)
 {
 	struct timespec length;
 
@@ -388,7 +390,7 @@ static int ask(struct pollfd *asked, size_t used, co_time left)
 
 /* Milliseconds are rounded up: rounding down would have the caller ask again
  * and again in the last millisecond before its deadline. */
-static int ask(struct pollfd *asked, size_t used, co_time left)
+static int ask_once(struct pollfd *asked, size_t used, co_time left)
 {
 	co_time length = left / CO_MILLISECOND + (left % CO_MILLISECOND != 0);
 
@@ -399,6 +401,45 @@ static int ask(struct pollfd *asked, size_t used, co_time left)
 }
 
 #endif
+
+/* How many descriptors the system lets a call ask for: no more than the process
+ * may open, though it may have opened more before the limit was lowered. */
+static size_t limit_of_one(void)
+{
+	struct rlimit limit;
+
+	return getrlimit(RLIMIT_NOFILE, &limit) == 0 && limit.rlim_cur > 0
+			? limit.rlim_cur : 1;
+}
+
+/* Ask for some after the other.  Only those in the first part can end the
+ * waiting, which is therefore short. */
+static int ask_in_parts(struct pollfd *asked, size_t used, co_time left)
+{
+	const struct timespec nap = { 0, (long)NAP };
+	size_t most = limit_of_one();
+	int ready = 0, n;
+
+	for (size_t i = 0; i < used; i += most) {
+		n = ask_once(&asked[i], used - i < most ? used - i : most, 0);
+		ready += n > 0 ? n : 0;
+	}
+	if (ready > 0 || left == 0)
+		return ready;
+	n = ask_once(asked, used < most ? used : most,
+			left < 0 || left > NAP ? NAP : left);
+	if (n < 0 && errno == EINVAL)
+		nanosleep(&nap, NULL);
+
+	return n < 0 ? 0 : n;
+}
+
+static int ask(struct pollfd *asked, size_t used, co_time left)
+{
+	int n = ask_once(asked, used, left);
+
+	return n < 0 && errno == EINVAL ? ask_in_parts(asked, used, left) : n;
+}
 
 /* Begin a round: copy the set.  Returns its size. */
 static size_t copy_set(struct co__poller *poller, bool blocks)
