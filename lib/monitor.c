@@ -10,17 +10,22 @@
 #include "loop.h"
 
 #define PERIOD_MIN (250 * CO_MICROSECOND)
-#define PERIOD_MAX (10 * CO_MILLISECOND)
+#define PERIOD_MAX (2 * CO_MILLISECOND)
 #define LATE (2 * CO_MILLISECOND)	/* a timer that nobody looks after */
 #define QUIET 20			/* looks, before it sleeps for good */
+
+static bool has_work_at_hand(const struct co__worker *worker)
+{
+	return AO_load(&worker->next) != 0
+			|| co__runq_length(&worker->queue) != 0;
+}
 
 /* Whether WORKER has not switched since the last look, with work at hand. */
 static bool is_stuck(struct co__worker *worker)
 {
 	AO_t switches = AO_load(&worker->switches);
 	bool stuck = switches == AO_load(&worker->seen_at)
-		&& (AO_load(&worker->next) != 0
-			|| co__runq_length(&worker->queue) != 0);
+			&& has_work_at_hand(worker);
 
 	AO_store(&worker->seen_at, switches);
 	if (stuck)
@@ -68,6 +73,19 @@ static bool look(struct co_loop *loop)
 	return needed;
 }
 
+/* Whether there is something for an idle worker, unless those who are to do it
+ * come to it soon: only a second look can tell. */
+static bool is_suspicious(struct co_loop *loop)
+{
+	bool found = AO_load(&loop->polled) != 0
+			&& AO_load(&loop->idle.polling) == 0;
+
+	for (unsigned i = 0; i < loop->threads; i++)
+		found |= has_work_at_hand(&loop->workers[i]);
+
+	return found && AO_load(&loop->idle.count) != 0;
+}
+
 /* Wait for DURATION, or for ever if it is negative, or until a change.  False:
  * the monitor is to stop. */
 static bool wait_for_change(struct co__monitor *monitor, co_time duration)
@@ -107,9 +125,10 @@ static void *monitor_main(void *arg)
 {
 	struct co_loop *loop = arg;
 	co_time period = PERIOD_MIN;
+	bool again = false;
 	unsigned quiet = 0;
 
-	while (wait_for_change(&loop->monitor, period)) {
+	while (wait_for_change(&loop->monitor, again ? PERIOD_MIN : period)) {
 		if (!all_idle(loop))
 			quiet = 0;
 		else if (++quiet > QUIET)
@@ -117,8 +136,11 @@ static void *monitor_main(void *arg)
 		if (look(loop) && AO_load(&loop->idle.count) != 0) {
 			co__idle_wake_one(loop);
 			period = PERIOD_MIN;
-		} else if (period < PERIOD_MAX) {
-			period *= 2;
+			again = false;
+		} else {
+			again = !again && is_suspicious(loop);
+			if (period < PERIOD_MAX)
+				period *= 2;
 		}
 	}
 

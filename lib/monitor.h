@@ -12,8 +12,10 @@
  * descriptors when nobody has asked for events.
  *
  * It looks every 250 us after it found something, and ever more rarely, down
- * to every 10 ms, while it finds nothing.  When all workers have been idle for
- * a while it sleeps until one wakes.  A loop of one thread has none.
+ * to every 2 ms, while it finds nothing; but 250 us after a look at which there
+ * was something that an idle worker might have to do, it looks again.  So what
+ * it is for waits for 2.5 ms at most.  When all workers have been idle for a
+ * while it sleeps until one wakes.  A loop of one thread has none.
  */
 
 #include <pthread.h>
