@@ -206,6 +206,7 @@ static void look_around(struct co__worker *worker)
 		worker->turn_ends = now + CO__TURN;
 		worker->next_streak = CO__NEXT_STREAK;
 	}
+	co__near_trim(worker, now);
 	run_timers(worker, now);
 	take_injected(worker);
 	if (AO_load(&worker->switches) % CO__SPILL_TURN == 0)

@@ -88,6 +88,11 @@ static int install_guard(struct co_loop *loop, char *base)
 	return 0;
 }
 
+size_t co__frame_page_size(void)
+{
+	return page_size;
+}
+
 unsigned co__frame_class(size_t size)
 {
 	unsigned size_class = CO__STACK_CLASS_MIN;
@@ -208,40 +213,6 @@ static struct co_task *make_frame(struct co_loop *loop, unsigned size_class)
 	return task;
 }
 
-/* Fill MAGAZINE with a full one of the loop. */
-static bool refill(struct co_loop *loop, unsigned i,
-		struct co__magazine *magazine)
-{
-	struct co__frames *frames = &loop->frames;
-	struct co_task *first;
-
-	co__spin_acquire(&frames->lock);
-	first = frames->full[i];
-	if (first != NULL)
-		frames->full[i] = first->tick.private_[1];
-	co__spin_release(&frames->lock);
-	if (first == NULL)
-		return false;
-	magazine->first = first;
-	magazine->count = CO__MAGAZINE;
-
-	return true;
-}
-
-/* Give a full MAGAZINE to the loop. */
-static void hand_in(struct co_loop *loop, unsigned i,
-		struct co__magazine *magazine)
-{
-	struct co__frames *frames = &loop->frames;
-
-	co__spin_acquire(&frames->lock);
-	magazine->first->tick.private_[1] = frames->full[i];
-	frames->full[i] = magazine->first;
-	co__spin_release(&frames->lock);
-	magazine->first = NULL;
-	magazine->count = 0;
-}
-
 static void swap_magazines(struct co__frame_cache *cache, unsigned i)
 {
 	struct co__magazine loaded = cache->loaded[i];
@@ -287,7 +258,8 @@ static int get_frame(struct co_loop *loop, struct co__frame_cache *cache,
 	}
 	if (cache->spare[i].count > 0)
 		swap_magazines(cache, i);
-	else if (!refill(loop, i, &cache->loaded[i]))
+	else if (!co__depot_take(&loop->frames.depot, i,
+			&cache->loaded[i]))
 		return make_frames(loop, cache, size_class, ret_task);
 	*ret_task = co__magazine_pop(&cache->loaded[i]);
 
@@ -301,7 +273,8 @@ static void put_frame(struct co_loop *loop, struct co__frame_cache *cache,
 
 	if (cache->loaded[i].count == CO__MAGAZINE) {
 		if (cache->spare[i].count > 0)
-			hand_in(loop, i, &cache->spare[i]);
+			co__depot_give(&loop->frames.depot, i,
+					&cache->spare[i]);
 		swap_magazines(cache, i);
 	}
 	co__magazine_push(&cache->loaded[i], task);
@@ -335,6 +308,7 @@ void co__frame_put_slowly(struct co_loop *loop, struct co__frame_cache *cache,
 
 void co__frames_init(struct co_loop *loop)
 {
+	co__depot_init(&loop->frames.depot);
 	pthread_mutex_init(&loop->frames.making, NULL);
 	pthread_mutex_init(&loop->frames.outside, NULL);
 }

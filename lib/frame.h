@@ -10,25 +10,23 @@
  *
  * A frame comes from a slab of frames of its size.  Slabs are mapped without
  * reserving memory, grow by doubling, and live until the loop is destroyed.
- * A free frame keeps its pages: it is warm for the next task.
+ * A free frame keeps its pages, so that it is warm for the next task, unless it
+ * has not been needed for long: see depot.h.
  *
  * The control blocks of neighbours are shifted by multiples of 128 bytes (the
  * colour), or they would all fall into the same few sets of the caches.
  *
  * Free frames are kept in magazines of up to CO__MAGAZINE frames: each worker
  * has two for each size and works on them alone; full ones are exchanged with
- * the loop's, under its lock.  So the free frames are as many as there ever
+ * the loop's depot.  So the free frames are as many as there ever
  * were at once, and a worker that only frees gives to one that only makes.
  */
 
 #include <pthread.h>
 
-#include "spin.h"
+#include "depot.h"
 #include "task.h"
 
-#define CO__STACK_CLASS_MIN 14u		/* 16 KiB */
-#define CO__STACK_CLASS_MAX 30u		/* 1 GiB */
-#define CO__STACK_CLASSES (CO__STACK_CLASS_MAX - CO__STACK_CLASS_MIN + 1)
 #define CO__MAGAZINE 64u
 
 struct co__slab {
@@ -51,9 +49,7 @@ struct co__frame_cache {
 };
 
 struct co__frames {
-	struct co__spin lock;		/* of `full' */
-	struct co_task *full[CO__STACK_CLASSES];	/* lock: magazines,
-					 * linked by tick.private_[1] */
+	struct co__depot depot;
 	pthread_mutex_t outside;	/* of `shared'; nests outside `making' */
 	struct co__frame_cache shared;	/* of threads that are no workers */
 	pthread_mutex_t making;		/* of the rest; held in system calls */
@@ -134,6 +130,9 @@ void co__frames_destroy(struct co_loop *loop);
 /* Call VISIT for the control block of each frame ever made. */
 void co__frames_visit(struct co_loop *loop,
 		void (*visit)(struct co_task *task, void *arg), void *arg);
+
+/* The size of a page, once a frame has been made. */
+size_t co__frame_page_size(void);
 
 /* The smallest size class of SIZE bytes, or 0 if there is none. */
 unsigned co__frame_class(size_t size);

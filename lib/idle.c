@@ -6,7 +6,7 @@
 
 #include <errno.h>
 
-#include "loop.h"
+#include "near.h"
 
 void co__idle_init(struct co__idle *idle)
 {
@@ -226,6 +226,17 @@ static bool get_poller(struct co__idle *idle)
 			&& AO_compare_and_swap_acquire(&idle->polling, 0, 1);
 }
 
+/* Trim while there is nothing else to do, and wake to trim on.  Returns when to
+ * wake, UNTIL at the latest. */
+static co_time trim_until(struct co__worker *worker, co_time until)
+{
+	if (!co__depot_is_warm(&worker->loop->frames.depot))
+		return until;
+	co__near_trim(worker, co_now());
+
+	return worker->trims_next < until ? worker->trims_next : until;
+}
+
 void co__idle_sleep(struct co__worker *worker)
 {
 	struct co_loop *loop = worker->loop;
@@ -244,7 +255,8 @@ void co__idle_sleep(struct co__worker *worker)
 		 * reference meanwhile saw us search, and woke nobody. */
 		co__loop_quiesce(loop);
 		if (polls) {
-			events = wait_for_events(worker, idle->poll_until);
+			events = wait_for_events(worker, trim_until(worker,
+					idle->poll_until));
 		} else {
 			wait_for_signal(worker);
 			waited = true;

@@ -103,6 +103,15 @@ static co__always_inline struct co_task *co__near_pick(
 	return co__likely(task != NULL) ? task : co__near_take_next(worker);
 }
 
+/* Trim some stacks, if it is time to at NOW. */
+static inline void co__near_trim(struct co__worker *worker, co_time now)
+{
+	if (now < worker->trims_next)
+		return;
+	worker->trims_next = now + CO__TRIM_TICK;
+	co__depot_trim(&worker->loop->frames.depot, now);
+}
+
 /* Whether it is the scheduler's turn, which looks further. */
 static inline bool co__near_is_time_to_look(AO_t switches)
 {

@@ -64,6 +64,7 @@ struct co__worker {
 					 * queue is next */
 	co_time turn_ends;		/* see CO__TURN */
 	co_time looked;			/* when it looked around last */
+	co_time trims_next;		/* see CO__TRIM_TICK */
 	unsigned random;		/* state of a generator */
 	bool searching;			/* counted in idle.searching */
 	struct co_loop *loop;		/* constant */

@@ -304,17 +304,33 @@ static size_t free_in_cache(const struct co__frame_cache *cache)
 	return count;
 }
 
+/* The frames of the magazines in LIST. */
+static size_t free_in_list(const struct co__list *list)
+{
+	size_t count = 0;
+
+	for (const struct co__list *link = list->next; link != list;
+			link = link->next) {
+		CO_EXPECT_EQ(chain_length(co__container_of(link,
+				struct co_task, timer.link)), CO__MAGAZINE);
+		count += CO__MAGAZINE;
+	}
+	return count;
+}
+
 static size_t free_in_loop(const struct co_loop *loop)
 {
-	size_t count = free_in_cache(&loop->frames.shared);
-	const struct co_task *first;
+	const struct co__depot *depot = &loop->frames.depot;
+	size_t count = free_in_cache(&loop->frames.shared), warm = 0;
 
-	for (unsigned i = 0; i < CO__STACK_CLASSES; i++)
-		for (first = loop->frames.full[i]; first != NULL;
-				first = first->tick.private_[1]) {
-			CO_EXPECT_EQ(chain_length(first), CO__MAGAZINE);
-			count += CO__MAGAZINE;
-		}
+	for (unsigned i = 0; i < CO__STACK_CLASSES; i++) {
+		CO_EXPECT_EQ(free_in_list(&depot->classes[i].warm),
+				depot->classes[i].count * CO__MAGAZINE);
+		warm += depot->classes[i].count;
+		count += free_in_list(&depot->classes[i].warm)
+				+ free_in_list(&depot->classes[i].cold);
+	}
+	CO_EXPECT_EQ(AO_load(&depot->warm), warm);
 	return count;
 }
 
@@ -388,6 +404,9 @@ Test(frame, random_use_of_three_caches_mixes_nothing_up)
 			continue;
 		}
 		in_use++;
+		if (step % 64 == 0)
+			co__depot_trim(&loop->frames.depot,
+					(co_time)step * CO_MILLISECOND);
 		tasks[i] = get(loop, cache, 14 + (unsigned)i % 3);
 		cr_assert_null(tasks[i]->arg);
 		tasks[i]->arg = &tasks[i];
@@ -553,6 +572,118 @@ CO_TEST(frame, epochs_go_up_from_one_task_to_the_next)
 			CO_EXPECT(!(lives[i].last & CO__WAIT_CANCEL));
 	}
 	CO_EXPECT(recycled > COUNT / 2);
+	return 0;
+}
+
+/* --- Deep stacks ------------------------------------------------------ */
+
+enum { DEPTH = 128 * 1024 };	/* bytes that a deep task uses */
+
+/* Not in a frame of fixed size, which AddressSanitizer may have elsewhere. */
+static __attribute__((noinline)) void use_stack(size_t size)
+{
+	volatile char *bytes = __builtin_alloca(size);
+
+	for (size_t i = 0; i < size; i += page_size())
+		bytes[i] = 1;
+}
+
+struct dive {
+	struct co_channel *gate;
+	AO_t deep;		/* atomic: tasks that have been deep */
+};
+
+static int go_deep(void *arg)
+{
+	struct dive *dive = arg;
+	int signal;
+
+	use_stack(DEPTH);
+	AO_fetch_and_add1(&dive->deep);
+	return co_channel_get(dive->gate, &signal) == -EPIPE ? 0 : 1;
+}
+
+struct census {
+	size_t tasks, pages;
+};
+
+static void count_pages(struct co_task *task, void *arg)
+{
+	struct census *census = arg;
+	char *from = bottom(task), *to = top(task);
+	unsigned char resident[256];
+	size_t pages = (size_t)(to - from) / page_size();
+
+	if (pages > sizeof resident || mincore(from, (size_t)(to - from),
+			resident) < 0)
+		return;
+	census->tasks++;
+	for (size_t i = 0; i < pages; i++)
+		census->pages += resident[i] & 1;
+}
+
+static struct census take_census(struct co_loop *loop)
+{
+	struct census census = { 0, 0 };
+
+	co__frames_visit(loop, count_pages, &census);
+	return census;
+}
+
+/* COUNT tasks at once go deep and end.  With a little work each time that MORE
+ * says so, the memory comes back but for what the workers have at hand. */
+static void expect_trimmed(int (*more)(void))
+{
+	enum { COUNT = 1000 };
+	static struct co_task *tasks[COUNT];
+	struct co_loop *loop = co_loop_current();
+	struct dive dive = { NULL, 0 };
+	struct census census;
+	size_t at_hand = (size_t)co_loop_threads(loop) * 3 * CO__MAGAZINE;
+	size_t pages = DEPTH / page_size();
+
+	test_or_die(co_channel_create(NULL, sizeof(int), 0, &dive.gate));
+	for (int i = 0; i < COUNT; i++)
+		tasks[i] = spawn_or_die(NULL, go_deep, &dive);
+	while (AO_load(&dive.deep) < COUNT)
+		co_yield();
+	census = take_census(loop);
+	CO_EXPECT(census.pages >= COUNT * pages);
+	test_or_die(co_channel_close(dive.gate));
+	for (int i = 0; i < COUNT; i++)
+		CO_EXPECT_EQ(join_or_die(tasks[i]), 0);
+	test_or_die(co_channel_destroy(dive.gate));
+	do {
+		CO_EXPECT_EQ(more(), 0);
+		census = take_census(loop);
+	} while (census.pages > at_hand * (pages + 4) + census.tasks * 2);
+}
+
+static int sleep_a_little(void)
+{
+	return co_sleep(10 * CO_MILLISECOND);
+}
+
+CO_TEST(frame, an_idle_loop_gives_deep_stacks_back)
+{
+	(void)arg;
+	expect_trimmed(sleep_a_little);
+	return 0;
+}
+
+static int yield_often(void)
+{
+	int rc = 0;
+
+	for (int i = 0; i < 1000 && rc == 0; i++)
+		rc = co_yield();
+	return rc;
+}
+
+CO_TEST(frame, a_busy_loop_gives_deep_stacks_back)
+{
+	(void)arg;
+	expect_trimmed(yield_often);
 	return 0;
 }
 
