@@ -252,7 +252,7 @@ int co_channel_destroy(struct co_channel *channel)
 
 	if (channel == NULL)
 		return 0;
-	co__strand_acquire(&channel->strand);
+	co__strand_acquire_still(&channel->strand);
 	waited = !co__list_is_empty(&channel->putters)
 			|| !co__list_is_empty(&channel->getters);
 	co__strand_release(&channel->strand);
@@ -391,7 +391,7 @@ int co_channel_try_put(struct co_channel *channel, const void *item)
 
 	if (!co__channel_takes(channel, item))
 		return -EINVAL;
-	co__strand_acquire(&channel->strand);
+	co__strand_acquire_still(&channel->strand);
 	rc = put_now(channel, item, &woken);
 	co__strand_release(&channel->strand);
 	wake(woken);
@@ -406,7 +406,7 @@ int co_channel_try_get(struct co_channel *channel, void *ret_item)
 
 	if (!co__channel_takes(channel, ret_item))
 		return -EINVAL;
-	co__strand_acquire(&channel->strand);
+	co__strand_acquire_still(&channel->strand);
 	rc = get_now(channel, ret_item, &woken);
 	co__strand_release(&channel->strand);
 	wake(woken);
@@ -433,7 +433,7 @@ int co_channel_close(struct co_channel *channel)
 
 	if (channel == NULL)
 		return -EINVAL;
-	co__strand_acquire(&channel->strand);
+	co__strand_acquire_still(&channel->strand);
 	channel->closed = true;
 	channel->room = 0;
 	chain = refuse_all(&channel->putters, NULL);

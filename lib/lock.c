@@ -228,7 +228,7 @@ static co__noinline void release_slowly(struct lock *lock)
 {
 	struct co_task *heir;
 
-	co__strand_acquire(&lock->guard);
+	co__strand_acquire_still(&lock->guard);
 	/* The last waiter may have left before we had the guard. */
 	if (AO_load(&lock->state) == HELD) {
 		heir = NULL;

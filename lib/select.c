@@ -128,19 +128,22 @@ static struct co_select_case *try_rest(struct co_select_case *first)
 	return one;
 }
 
-static void acquire_all(struct co_select_case *first)
+/* WAIT is co__strand_wait or co__strand_wait_still. */
+static void acquire_all(struct co_select_case *first,
+		void (*wait)(struct co__strand *strand))
 {
 	struct co_select_case *taken;
 
 	if (first == NULL)
 		return;
 	for (;;) {
-		co__strand_acquire(&first->channel->strand);
+		while (!co__strand_try(&first->channel->strand))
+			wait(&first->channel->strand);
 		taken = try_rest(first);
 		if (taken == NULL)
 			return;
 		release_until(first, taken);
-		co__strand_wait(&taken->channel->strand);
+		wait(&taken->channel->strand);
 	}
 }
 
@@ -308,7 +311,7 @@ int co_try_select(struct co_select_case *cases, size_t n)
 	if (!are_valid(cases, n))
 		return -EINVAL;
 	first = sort(cases, n);
-	acquire_all(first);
+	acquire_all(first, co__strand_wait_still);
 	rc = do_one(cases, first, &woken);
 	release_all(first);
 	if (woken != NULL)
@@ -329,7 +332,7 @@ int co_select(struct co_select_case *cases, size_t n)
 	if (rc < 0)
 		return rc;
 	first = sort(cases, n);
-	acquire_all(first);
+	acquire_all(first, co__strand_wait);
 	rc = do_one(cases, first, &woken);
 	if (rc == -EAGAIN) {
 		rc = co__wait_prepare(self);

@@ -11,21 +11,36 @@
 
 enum { SPINS_MIN = 128, SPINS_MAX = 512 };
 
-void co__strand_wait(struct co__strand *strand)
+/* Spin until the strand may be free.  False: that takes too long. */
+static bool spin(const struct co__strand *strand)
 {
-	struct co_task *self = co_self();
-
 	/* To look takes the cache line from who works with it, so look seldom,
 	 * and ever more so: meanwhile the other gets much done. */
 	for (int spins = SPINS_MIN; spins <= SPINS_MAX; spins *= 2) {
 		co__atomic_pause_long(spins);
 		if (AO_load(&strand->spin.word) == 0)
-			return;
+			return true;
 	}
-	if (self == NULL) {
+
+	return false;
+}
+
+void co__strand_wait_still(struct co__strand *strand)
+{
+	if (!spin(strand))
 		co__spin_wait(&strand->spin);
+}
+
+void co__strand_wait(struct co__strand *strand)
+{
+	struct co_task *self = co_self();
+
+	if (self == NULL) {
+		co__strand_wait_still(strand);
 		return;
 	}
+	if (spin(strand))
+		return;
 	co__worker_yield(self);
 	if (AO_load(&strand->spin.word) != 0)
 		sched_yield();

@@ -6,6 +6,7 @@
  * Each of these failed before its repair.
  */
 
+#include "channel.h"
 #include "test.h"
 
 #include <netinet/in.h>
@@ -275,4 +276,110 @@ Test(repaired, a_starved_server_is_forgotten_with_its_loop)
 	cr_assert_eq(co_run(close_something, NULL), 7);
 	cr_assert_eq(test_failures(), 0);
 	close(client);
+}
+
+/* --- Calls that don't wait -------------------------------------------------- */
+
+/* Keeps an object busy for some milliseconds, as a thread does that the system
+ * stopped in the midst of a call. */
+struct keeper {
+	struct co__strand *strand;
+	struct test_counter keeps;
+};
+
+static void keep_strand(void *arg)
+{
+	struct keeper *keeper = arg;
+
+	co__strand_acquire(keeper->strand);
+	counter_set(&keeper->keeps, 1);
+	usleep(3000);
+	co__strand_release(keeper->strand);
+}
+
+struct crowd {
+	struct co_channel *channel;
+	struct co_lock lock;
+	struct test_counter turns;	/* of the witness */
+	struct test_counter quit;
+};
+
+static int take_turns(void *arg)
+{
+	struct crowd *crowd = arg;
+
+	while (counter_get(&crowd->quit) == 0) {
+		counter_add(&crowd->turns, 1);
+		co_yield();
+	}
+
+	return 0;
+}
+
+static int lock_once(void *arg)
+{
+	struct crowd *crowd = arg;
+	int rc = co_lock_acquire(&crowd->lock);
+
+	return rc == 0 ? co_lock_release(&crowd->lock) : rc;
+}
+
+enum still_call { TRY_PUT, TRY_GET, TRY_SELECT, CLOSE, RELEASE, STILL_CALLS };
+
+static int call_still(struct crowd *crowd, enum still_call call)
+{
+	size_t number = 5;
+	struct co_select_case get = CO_SELECT_CASE_GET(crowd->channel, &number);
+
+	switch (call) {
+	case TRY_PUT:
+		return co_channel_try_put(crowd->channel, &number);
+	case TRY_GET:
+		return co_channel_try_get(crowd->channel, &number);
+	case TRY_SELECT:
+		return co_try_select(&get, 1);
+	case CLOSE:
+		return co_channel_close(crowd->channel);
+	default:
+		return co_lock_release(&crowd->lock);
+	}
+}
+
+/* A program may have left something half done, or hold a mutex of a thread,
+ * when it makes a call that doesn't wait.  Those that met another thread at the
+ * object let other tasks run. */
+CO_TEST_ON_ONE_THREAD(repaired, what_does_not_wait_lets_no_task_run)
+{
+	struct crowd crowd = { .channel = channel_or_die(sizeof(size_t), 2) };
+	struct co_task *witness = spawn_or_die(NULL, take_turns, &crowd);
+	struct co_task *waiter;
+
+	put_now(crowd.channel, 1);
+	put_now(crowd.channel, 2);
+	CO_EXPECT_EQ(co_lock_acquire(&crowd.lock), 0);
+	waiter = spawn_or_die(NULL, lock_once, &crowd);
+	for (int call = 0; call < STILL_CALLS; call++) {
+		struct keeper keeper = { call == RELEASE
+				? (struct co__strand *)&crowd.lock.private_[1]
+				: &crowd.channel->strand, { 0 } };
+		struct test_thread thread;
+		size_t before;
+
+		co_yield();
+		test_thread_start(&thread, NULL, keep_strand, &keeper);
+		while (counter_get(&keeper.keeps) == 0)
+			;
+		before = counter_get(&crowd.turns);
+		CO_EXPECT(before > 0);
+		CO_EXPECT_EQ(call_still(&crowd, call), call == TRY_PUT
+				? -EAGAIN : 0);
+		CO_EXPECT_EQ(counter_get(&crowd.turns), before);
+		test_thread_join(&thread);
+	}
+	CO_EXPECT_EQ(join_or_die(waiter), 0);
+	counter_set(&crowd.quit, 1);
+	CO_EXPECT_EQ(join_or_die(witness), 0);
+	CO_EXPECT_EQ(co_channel_destroy(crowd.channel), 0);
+
+	return 0;
 }
