@@ -130,7 +130,8 @@ struct co_resume_node {
 
 /* Watch FD, which stays the caller's, for EVENTS (CO_READABLE, CO_WRITABLE or
  * both).  While watched it keeps the loop running.  Any thread.
- * -EEXIST: FD is watched already, or open as a co_io.  -EBADF: not open.
+ * -EEXIST: FD is watched already, open as a co_io, or some task is in
+ * co_wait_fd() for it.  -EBADF: not open.
  * -EPERM: its type can't be watched (a regular file).  -EINVAL, -ENOMEM,
  * -ENOSPC (the system's limit of watches). */
 CO_API int co_loop_add_fd(struct co_loop *loop, int fd, unsigned events,

@@ -58,7 +58,8 @@ struct co_deadline {
 
 /* Begin a scope of the calling task that lasts until co_deadline_end() with
  * the same SCOPE.  Scopes end in the reverse order of their beginnings.
- * 0, or -EPERM outside of a task; then the scope is without effect. */
+ * 0, or -EPERM outside of a task; then the scope is without effect.  -EINVAL:
+ * SCOPE is NULL. */
 CO_API int co_deadline_begin(struct co_deadline *scope, co_time when);
 
 /* End the innermost scope.  -ETIMEDOUT if a blocking call failed because the
