@@ -3,7 +3,8 @@
 #
 # What the manual says is true: its prototypes are those of the headers, its
 # programs compile, run and end well as a reader would copy them, each exported
-# function has a page, and the pages are without a warning.
+# function has a page, and so has each error that its header names; the pages
+# have the same sections in the same order, and are without a warning.
 
 src=${top_srcdir:-${srcdir:-.}} build=${top_builddir:-${builddir:-.}}
 CC=${CC:-cc}
@@ -63,10 +64,33 @@ names()
 		tr ', ' '\n\n' | sed '/^$/d'
 }
 
-# heading PAGE: its section NAME, as apropos searches it.
-heading()
+# source PAGE SECTION: the lines of a section.
+source_of()
 {
-	sed -n '/^\.SH NAME/,/^\.SH LIBRARY/{/^\.SH/d;p;}' "$1"
+	sed -n "/^\.SH $2\$/,/^\.SH/{/^\.SH/d;p;}" "$1"
+}
+
+# errors PAGE: a line "ERROR FUNCTION" for each function that an entry of ERRORS
+# begins with, and "ERROR *" for an entry that begins with none.
+errors()
+{
+	source_of "$1" ERRORS | awk '
+	/^\.TP$/ { entry = NR; error = "" }
+	/^\.B \\-E/ && NR == entry + 1 {
+		error = substr($2, 3)
+		first = 1
+		next
+	}
+	error == "" { next }
+	first && !/^\.RB \( / { print error, "*"; error = ""; next }
+	{
+		first = 0
+		name = $0
+		gsub(/^\.[BR]+ (\( )?| \(.*/, "", name)
+		print error, name
+		if (/\)\)$/)
+			error = ""
+	}'
 }
 
 # program PAGE NAME: the source of one of its programs, as a page of its own.
@@ -148,14 +172,62 @@ check_whatis()
 		skip "$name: apropos finds it" "no lexgrog"
 		return
 	fi
-	names "$page" >"$work/names"
 	{
-		heading "$page" | grep -qw coloop ||
+		source_of "$page" NAME | grep -qw coloop ||
 			echo "the word coloop is missing"
 		lexgrog "$page" 2>&1 | sed -n 's/.*: "\([^ ]*\) - .*/\1/p' |
 			diff -U0 --label NAME --label lexgrog "$work/names" -
 	} >"$work/out"
 	report "$name: apropos finds it"
+}
+
+# Each line of the first file, in the order of the second.
+check_listed()
+{
+	grep -Fxf "$1" "$2" | diff -U0 --label there --label "in order" "$1" -
+}
+
+# What a reader looks for is on each page, at the same place.
+check_sections()
+{
+	sed -n 's/^\.SH //p' "$page" >"$work/found"
+	source_of "$page" "SEE ALSO" | sed -n 's/^\.BR //p' |
+		sed 's/[(),]//g' >"$work/see"
+	{
+		check_listed "$work/found" "$work/sections"
+		case $page in
+		*.3)
+			grep -vxFf "$work/found" "$work/mandatory" |
+				sed 's/$/ is missing/' ;;
+		esac
+		sort -s -k 2,2n -k 1,1 "$work/see" |
+			diff -U0 --label "SEE ALSO" --label sorted \
+				"$work/see" -
+	} >"$work/out"
+	report "$name: its sections are complete and in order"
+}
+
+# What each function fails with, who may call it, and how it ends.
+check_contract()
+{
+	errors "$page" >"$work/errors"
+	source_of "$page" ATTRIBUTES >"$work/attributes"
+	{
+		source_of "$page" ERRORS |
+			sed -n '/^\.TP$/{n;s/^\.B \\-//p;}' | sort -c 2>&1
+		sed 's/.* //' "$work/errors" | grep -vx '\*' | sort -u |
+			grep -vxFf "$work/names" |
+			sed 's/$/ has an error, but is not of this page/'
+		grep -oi '^\\fBco_[a-z0-9_]*' "$work/attributes" |
+			sed 's/^...//' | sort >"$work/tabled"
+		grep -xFf "$work/callable" "$work/names" | sort |
+			diff -U0 --label NAME --label ATTRIBUTES - \
+				"$work/tabled"
+		! grep -q '; suspends' "$work/attributes" ||
+			grep -qx '.SS Cancellation and deadlines' "$page" ||
+			echo "it suspends: what of cancellation and deadlines?"
+	} >"$work/out"
+	report "$name: errors, attributes and notes are complete"
 }
 
 check_program()
@@ -194,6 +266,11 @@ run_program()
 
 check_page()
 {
+	names "$page" >"$work/names"
+	check_sections
+	case $page in
+	*.3) check_contract ;;
+	esac
 	check_lint
 	check_escapes
 	check_whatis
@@ -226,12 +303,10 @@ check_functions()
 	} >"$work/out"
 	report "each exported function is on one page"
 
-	sed -n 's/^#define \([A-Za-z_]*\).*/\1/p' "$src"/include/coloop/*.h |
-		cat - "$work/exported" >"$work/known"
 	for page in "$src"/man/*.3
 	do
 		basename "$page" .3
-	done >>"$work/known"
+	done | cat - "$work/callable" >"$work/known"
 	grep -vxFf "$work/known" "$work/all" >"$work/out"
 	report "each name of a page is in a header"
 }
@@ -247,11 +322,71 @@ check_constants()
 	report "each constant of the headers is in the manual"
 }
 
+# The errors that the comment of a function names: "ERROR FUNCTION...".  One
+# comment may speak of several; "return -E..." is of what others get.
+header_errors()
+{
+	awk '
+	function tell()
+	{
+		gsub(/returns? -E[A-Z]+/, "", comment)
+		while (functions != "" && match(comment, /-E[A-Z0-9]+/)) {
+			print substr(comment, RSTART + 1, RLENGTH - 1) functions
+			comment = substr(comment, RSTART + RLENGTH)
+		}
+		comment = functions = ""
+	}
+	/^\/\*/ { tell(); inside = 1 }
+	inside {
+		inside = !/\*\/$/
+		sub(/^ \* /, " ")
+		comment = comment $0
+		next
+	}
+	/^CO_API/ && match($0, /co_[a-z0-9_]+\(/) {
+		functions = functions " " substr($0, RSTART, RLENGTH - 1)
+		next
+	}
+	!/^[ \t]/ { tell() }
+	END { tell() }' "$src"/include/coloop/*.h
+}
+
+check_header_errors()
+{
+	for page in "$src"/man/*.3
+	do
+		names "$page" >"$work/names"
+		errors "$page" | while read -r error function
+		do
+			case $function in
+			'*') sed "s/^/$error /" "$work/names" ;;
+			*) echo "$error $function" ;;
+			esac
+		done
+	done | sort -u >"$work/documented"
+	header_errors | while read -r error functions
+	do
+		for function in $functions
+		do
+			echo "$error $function"
+		done | grep -qxFf - "$work/documented" ||
+			echo "-$error of $functions is not in ERRORS"
+	done >"$work/out"
+	[ "$(header_errors | wc -l)" -gt 90 ] ||
+		echo "few errors were found in the headers" >>"$work/out"
+	report "each error that a header names is on the function's page"
+}
+
 check_references()
 {
-	grep -ohE '^\.[BR]+ (\( *)?co_[a-z0-9_]+ \(3\)' "$src"/man/*.[37] |
-		grep -o 'co_[a-z0-9_]*' | sort -u |
-		grep -vxFf "$work/all" >"$work/out"
+	for page in "$src"/man/*.7
+	do
+		basename "$page" .7
+	done | cat - "$work/all" >"$work/pages"
+	grep -ohE '^\.[BR]+ (\( *)?co(loop|_)[-a-z0-9_\]* \([37]\)' \
+		"$src"/man/*.[37] | tr -d '\\' |
+		grep -oE 'co(loop|_)[-a-z0-9_]*' | sort -u |
+		grep -vxFf "$work/pages" >"$work/out"
 	report "each page that another refers to is there"
 }
 
@@ -260,6 +395,13 @@ sed -n 's/^[[:space:]]*\(co_[a-z0-9_]*\);$/\1/p' "$src/lib/coloop.map" |
 cat "$src"/include/coloop/*.h "$src"/include/coloop/version.h.in |
 	tr '\n' ' ' | grep -oE 'CO_API [^();]*\(' |
 	grep -oE 'co_[a-z0-9_]+\(' | tr -d '(' >"$work/declared"
+sed -n 's/^#define \([A-Za-z_]*\).*/\1/p' "$src"/include/coloop/*.h |
+	cat - "$work/exported" >"$work/callable"
+printf '%s\n' NAME LIBRARY SYNOPSIS DESCRIPTION 'RETURN VALUE' ERRORS \
+	ENVIRONMENT ATTRIBUTES VERSIONS HISTORY NOTES CAVEATS EXAMPLES \
+	'SEE ALSO' >"$work/sections"
+grep -vxE 'ENVIRONMENT|VERSIONS|NOTES|CAVEATS' "$work/sections" \
+	>"$work/mandatory"
 
 for page in "$src"/man/*.[37]
 do
@@ -267,6 +409,7 @@ do
 	check_page
 done
 check_functions
+check_header_errors
 check_constants
 check_references
 echo "1..$count"
