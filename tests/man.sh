@@ -187,19 +187,23 @@ check_listed()
 	grep -Fxf "$1" "$2" | diff -U0 --label there --label "in order" "$1" -
 }
 
-# What a reader looks for is on each page, at the same place.
+# What a reader looks for is on each page, at the same place.  An overview may
+# have sections of its own.
 check_sections()
 {
 	sed -n 's/^\.SH //p' "$page" >"$work/found"
 	source_of "$page" "SEE ALSO" | sed -n 's/^\.BR //p' |
 		sed 's/[(),]//g' >"$work/see"
 	{
-		check_listed "$work/found" "$work/sections"
 		case $page in
 		*.3)
 			grep -vxFf "$work/found" "$work/mandatory" |
 				sed 's/$/ is missing/' ;;
+		*)
+			grep -xFf "$work/sections" "$work/found" >"$work/known"
+			mv "$work/known" "$work/found" ;;
 		esac
+		check_listed "$work/found" "$work/sections"
 		sort -s -k 2,2n -k 1,1 "$work/see" |
 			diff -U0 --label "SEE ALSO" --label sorted \
 				"$work/see" -
@@ -388,6 +392,14 @@ check_references()
 		grep -oE 'co(loop|_)[-a-z0-9_]*' | sort -u |
 		grep -vxFf "$work/pages" >"$work/out"
 	report "each page that another refers to is there"
+
+	tr -d '\\' <"$src/man/coloop.7" |
+		sed -n 's/^\(co[-a-z_]*\)(\([37]\))	.*/\1.\2/p' >"$work/map"
+	for page in "$src"/man/*.[37]
+	do
+		basename "$page"
+	done | grep -vxFf "$work/map" >"$work/out"
+	report "coloop(7) has each page in its map"
 }
 
 sed -n 's/^[[:space:]]*\(co_[a-z0-9_]*\);$/\1/p' "$src/lib/coloop.map" |
