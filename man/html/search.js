@@ -105,7 +105,8 @@ function onKey(event, input, panel) {
 		panel.hidden = true;
 		input.focus();
 	} else if (event.key === 'ArrowDown' && inside) {
-		showFound(input.value, panel);
+		if (panel.hidden)
+			showFound(input.value, panel);
 		move(1, input, panel);
 	} else if (event.key === 'ArrowUp' && inside) {
 		move(-1, input, panel);
