@@ -15,6 +15,9 @@
 #define CHUNKS_SIZE (CO__FD_CHUNKS * sizeof(AO_t))
 #define CHUNK_SIZE (CO__FD_CHUNK * sizeof(struct co_io))
 
+_Static_assert(offsetof(struct co_io, generation) + sizeof(AO_t)
+		<= CO__CACHE_LINE, "one line is enough for events and calls");
+
 int co__fds_init(struct co_loop *loop)
 {
 	loop->fds.chunks = co__loop_allocate(loop, CHUNKS_SIZE);
@@ -58,7 +61,7 @@ void co__fds_destroy(struct co_loop *loop)
 		if (chunk == NULL)
 			continue;
 		close_chunk(chunk);
-		co__loop_release(loop, chunk, CHUNK_SIZE);
+		co__loop_release_lines(loop, chunk, CHUNK_SIZE);
 	}
 	co__loop_release(loop, loop->fds.chunks, CHUNKS_SIZE);
 	pthread_mutex_destroy(&loop->fds.lock);
@@ -73,7 +76,7 @@ static struct co_io *find_chunk(struct co_loop *loop, unsigned index)
 /* Make chunk number INDEX, unless another thread is first. */
 static struct co_io *make_chunk(struct co_loop *loop, unsigned index)
 {
-	struct co_io *chunk = co__loop_allocate(loop, CHUNK_SIZE);
+	struct co_io *chunk = co__loop_allocate_lines(loop, CHUNK_SIZE);
 
 	if (chunk == NULL)
 		return find_chunk(loop, index);
@@ -86,7 +89,7 @@ static struct co_io *make_chunk(struct co_loop *loop, unsigned index)
 	if (AO_compare_and_swap_release(&loop->fds.chunks[index], 0,
 			(AO_t)chunk))
 		return chunk;
-	co__loop_release(loop, chunk, CHUNK_SIZE);
+	co__loop_release_lines(loop, chunk, CHUNK_SIZE);
 
 	return find_chunk(loop, index);
 }
@@ -125,26 +128,13 @@ int co__fd_entry_of_open(struct co_loop *loop, int fd, struct co_io **ret_io)
 			: co__fd_entry(loop, fd, ret_io);
 }
 
-uint64_t co__fd_key(const struct co_io *io)
-{
-	return (uint64_t)(uint32_t)AO_load(&io->generation) << 32
-			| (uint32_t)io->fd;
-}
-
-struct co_io *co__fd_of_key(struct co_loop *loop, uint64_t key)
-{
-	struct co_io *io = co__fd_find(loop, (int)(uint32_t)key);
-
-	return io != NULL && co__fd_key(io) == key ? io : NULL;
-}
-
 int co__fd_begin(struct co_io *io, enum co__fd_kind kind)
 {
 	struct co_loop *loop = io->loop;
 	int rc;
 
 	AO_store(&io->generation, AO_load(&io->generation) + 1);
-	AO_store(&io->hung_up, 0);
+	AO_store(&io->traits, kind == CO__FD_WATCHED ? CO__FD_HAS_NODE : 0);
 	AO_store(&io->ready[0].word, CO__SLOT_READY);
 	AO_store(&io->ready[1].word, CO__SLOT_READY);
 	AO_store_release(&io->users, 0);	/* pairs with co__fd_enter */

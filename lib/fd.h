@@ -36,6 +36,9 @@
 #define CO__FD_WRITER ((AO_t)4)
 #define CO__FD_USER   ((AO_t)8)		/* one short use */
 
+#define CO__FD_HUNG_UP ((AO_t)1)	/* read on, whatever comes */
+#define CO__FD_HAS_NODE ((AO_t)2)	/* it was begun as a watched one */
+
 enum co__fd_kind { CO__FD_FREE, CO__FD_IO, CO__FD_WATCHED, CO__FD_BORROWED };
 
 /* The address of a peer, of either family. */
@@ -45,10 +48,13 @@ union co__peer {
 	struct sockaddr_in6 v6;
 };
 
+/* The first 64 bytes are all that events and calls need: with thousands of
+ * connections each further line is a miss of the caches. */
 struct co_io {
-	struct co__slot ready[2];	/* atomic: to read, to write */
+	struct co__slot ready[2]	/* atomic: to read, to write */
+			__attribute__((aligned(CO__CACHE_LINE)));
 	AO_t users;			/* atomic: see above */
-	AO_t hung_up;			/* atomic: 1: read on, whatever comes */
+	AO_t traits;			/* atomic: CO__FD_HUNG_UP, _HAS_NODE */
 	struct co_loop *loop;		/* constant */
 	int fd;				/* constant */
 	unsigned char kind;		/* lock */
@@ -94,11 +100,24 @@ int co__fd_entry_of_open(struct co_loop *loop, int fd, struct co_io **ret_io);
 /* The entry of FD, or NULL if the loop has never known one near it. */
 struct co_io *co__fd_find(struct co_loop *loop, int fd);
 
-/* The entry that KEY names, or NULL if it is another file's by now. */
-struct co_io *co__fd_of_key(struct co_loop *loop, uint64_t key);
-
 /* The key for the events of IO. */
-uint64_t co__fd_key(const struct co_io *io);
+static inline uint64_t co__fd_key(const struct co_io *io)
+{
+	return (uint64_t)(uint32_t)AO_load(&io->generation) << 32
+			| (uint32_t)io->fd;
+}
+
+/* The entry that KEY, from an event, was given for. */
+static inline struct co_io *co__fd_of_key(const struct co__fds *fds,
+		uint64_t key)
+{
+	uint32_t fd = (uint32_t)key;
+	/* Acquire: pairs with make_chunk. */
+	struct co_io *chunk = (struct co_io *)AO_load_acquire(
+			&fds->chunks[fd / CO__FD_CHUNK]);
+
+	return &chunk[fd % CO__FD_CHUNK];
+}
 
 /* Make a free entry one of KIND, begin a generation, and watch it.  The table's
  * lock is held.  -EPERM: always ready. */

@@ -82,7 +82,7 @@ static inline ssize_t try_call(struct co_io *io, struct co__slot *slot,
 {
 	ssize_t n;
 
-	/* Acquire: pairs with co__slot_raise, for hung_up. */
+	/* Acquire: pairs with co__slot_raise, for its traits. */
 	if (AO_load_acquire(&slot->word) == CO__SLOT_EMPTY)
 		return -EAGAIN;
 	AO_store(&slot->word, CO__SLOT_EMPTY);			/* D1 */
@@ -93,7 +93,7 @@ static inline ssize_t try_call(struct co_io *io, struct co__slot *slot,
 	if (n == -EAGAIN && io->is_polled)
 		return n;
 	if (n < 0 || (size_t)n >= full || !io->is_stream
-			|| AO_load(&io->hung_up))
+			|| (AO_load(&io->traits) & CO__FD_HUNG_UP))
 		/* D4.  Only what makes the slot ready can be there beside this
 		 * task, so there is nothing to compare with. */
 		AO_store(&slot->word, CO__SLOT_READY);
@@ -367,7 +367,7 @@ static int go_on(const struct co_io *io, struct co_task *self)
 
 /* Move all SIZE bytes; *RET_DONE counts them.  The caller uses IO from the first
  * to the last: once it is left, a closed IO may be another file. */
-static inline int transfer_all(struct co_io *io, int direction, char *data,
+static co__always_inline int transfer_all(struct co_io *io, int direction, char *data,
 		size_t size, size_t *ret_done)
 {
 	size_t ignored, *done = ret_done != NULL ? ret_done : &ignored;

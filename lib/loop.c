@@ -67,26 +67,48 @@ void co__loop_release(struct co_loop *loop, void *memory, size_t size)
 		loop->allocator.release(loop->allocator.context, memory, size);
 }
 
-/* The workers hold aligned fields, which an allocator need not respect: the
- * array begins at the first cache line of the block. */
-static size_t workers_size(unsigned threads)
+/* What an allocator gives need not begin at a cache line: where the block really
+ * begins stands before the first line in it. */
+static size_t lines_size(size_t size)
 {
-	return threads * sizeof(struct co__worker) + CO__CACHE_LINE;
+	return size + sizeof(void *) + CO__CACHE_LINE;
+}
+
+void *co__loop_allocate_lines(struct co_loop *loop, size_t size)
+{
+	char *block = co__loop_allocate(loop, lines_size(size));
+	void **line;
+
+	if (block == NULL)
+		return NULL;
+	line = (void *)(((uintptr_t)block + sizeof(void *)
+			+ CO__CACHE_LINE - 1) & ~(uintptr_t)(CO__CACHE_LINE - 1));
+	line[-1] = block;
+
+	return line;
+}
+
+void co__loop_release_lines(struct co_loop *loop, void *memory, size_t size)
+{
+	co__loop_release(loop, ((void **)memory)[-1], lines_size(size));
 }
 
 static int allocate_workers(struct co_loop *loop)
 {
-	size_t size = workers_size(loop->threads);
-	char *block = co__loop_allocate(loop, size);
+	size_t size = loop->threads * sizeof(struct co__worker);
 
-	if (block == NULL)
+	loop->workers = co__loop_allocate_lines(loop, size);
+	if (loop->workers == NULL)
 		return -ENOMEM;
-	memset(block, 0, size);
-	loop->workers_block = block;
-	loop->workers = (void *)(((uintptr_t)block + CO__CACHE_LINE - 1)
-			& ~(uintptr_t)(CO__CACHE_LINE - 1));
+	memset(loop->workers, 0, size);
 
 	return 0;
+}
+
+static void release_workers(struct co_loop *loop)
+{
+	co__loop_release_lines(loop, loop->workers,
+			loop->threads * sizeof(struct co__worker));
 }
 
 /* --- Making -------------------------------------------------------------- */
@@ -172,8 +194,7 @@ static int init_workers(struct co_loop *loop)
 		return 0;
 	while (--i > 0)
 		co__worker_deinit(&loop->workers[i - 1]);
-	co__loop_release(loop, loop->workers_block,
-			workers_size(loop->threads));
+	release_workers(loop);
 
 	return rc;
 }
@@ -182,8 +203,7 @@ static void deinit_workers(struct co_loop *loop)
 {
 	for (unsigned i = 0; i < loop->threads; i++)
 		co__worker_deinit(&loop->workers[i]);
-	co__loop_release(loop, loop->workers_block,
-			workers_size(loop->threads));
+	release_workers(loop);
 }
 
 /* What LOOP is by OPTIONS; nothing that can fail. */
@@ -522,49 +542,52 @@ void co__loop_quiesce(struct co_loop *loop)
 		co__loop_end(loop, reason);
 }
 
+static struct co_io *io_of(const struct co__worker *worker, int i)
+{
+	return co__fd_of_key(&worker->loop->fds, worker->polled[i].key);
+}
+
 /* Have the memory fetched that the events after number I will need.  With
  * thousands of connections all of it has left the caches, and to miss one line
  * after the other takes as long as half a system call. */
-static void fetch_ahead(const struct co__worker *worker, int i, int count)
+static inline void fetch_ahead(const struct co__worker *worker, int i,
+		int count)
 {
-	struct co_io *io;
-	AO_t reader;
+	if (i + 2 * FETCH_AHEAD < count)
+		co__prefetch(io_of(worker, i + 2 * FETCH_AHEAD),
+				CO__CACHE_LINE);
+	/* Who waits to read; READY is no address, and does no harm. */
+	if (i + FETCH_AHEAD < count)
+		co__prefetch((void *)AO_load(&io_of(worker, i + FETCH_AHEAD)
+				->ready[0].word), 2 * CO__CACHE_LINE);
+}
 
-	if (i + 2 * FETCH_AHEAD < count) {
-		io = co__fd_find(worker->loop, (int)(uint32_t)
-				worker->polled[i + 2 * FETCH_AHEAD].key);
-		co__prefetch(io, sizeof *io);
+static void deliver(struct co_io *io, const struct co__poll_event *event)
+{
+	if (co__unlikely(event->events
+			& (CO_HANGUP | CO_ERROR | CO__URGENT))) {
+		co__atomic_fetch_or(&io->traits, CO__FD_HUNG_UP);
+		/* Before a look at the slots: pairs with D2. */
+		co__atomic_fence();
 	}
-	if (i + FETCH_AHEAD < count) {
-		io = co__fd_find(worker->loop, (int)(uint32_t)
-				worker->polled[i + FETCH_AHEAD].key);
-		reader = io != NULL ? AO_load(&io->ready[0].word) : 0;
-		if (reader > CO__SLOT_READY)
-			co__prefetch((void *)reader, sizeof(struct co_task));
-	}
+	if (co__unlikely(AO_load(&io->traits) & CO__FD_HAS_NODE))
+		co__watch_tell(io, event->key, event->events);
+	if (event->events & CO_READABLE)
+		co__slot_raise(&io->ready[0], io);
+	if (event->events & CO_WRITABLE)
+		co__slot_raise(&io->ready[1], io);
 }
 
 void co__loop_deliver(struct co__worker *worker, int count)
 {
 	AO_store(&worker->events, AO_load(&worker->events) + (AO_t)count);
 	for (int i = 0; i < count; i++) {
-		const struct co__poll_event *event = &worker->polled[i];
-		struct co_io *io = co__fd_of_key(worker->loop, event->key);
+		struct co_io *io = io_of(worker, i);
 
 		fetch_ahead(worker, i, count);
-		if (io == NULL)
-			continue;
-		if (event->events & (CO_HANGUP | CO_ERROR | CO__URGENT)) {
-			AO_store(&io->hung_up, 1);
-			/* Before a look at the slots: pairs with D2. */
-			co__atomic_fence();
-		}
-		if (AO_load(&io->node) != 0)
-			co__watch_tell(io, event->key, event->events);
-		if (event->events & CO_READABLE)
-			co__slot_raise(&io->ready[0], io);
-		if (event->events & CO_WRITABLE)
-			co__slot_raise(&io->ready[1], io);
+		/* Else the number is another file's by now. */
+		if (co__fd_key(io) == worker->polled[i].key)
+			deliver(io, &worker->polled[i]);
 	}
 }
 

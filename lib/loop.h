@@ -26,7 +26,6 @@ struct co_loop {
 	struct co__poller *poller;	/* constant */
 	struct co_allocator allocator;	/* constant */
 	struct co__worker *workers;	/* constant; an array */
-	void *workers_block;		/* constant: its memory */
 	AO_t pinned_outside;		/* atomic: deals pinned tasks out */
 
 	AO_t running;			/* atomic: 1 during co_loop_run */
@@ -66,6 +65,10 @@ struct co_loop *co__loop_or_current(struct co_loop *loop);
 
 void *co__loop_allocate(struct co_loop *loop, size_t size);
 void co__loop_release(struct co_loop *loop, void *memory, size_t size);
+
+/* The same, from the beginning of a cache line on.  Not for NULL. */
+void *co__loop_allocate_lines(struct co_loop *loop, size_t size);
+void co__loop_release_lines(struct co_loop *loop, void *memory, size_t size);
 
 /* Why the workers return. */
 #define CO__STOP_DONE ((AO_t)1)		/* no task is left, or co_loop_stop */

@@ -41,6 +41,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "assert.h"
 #include "atomic.h"
 
 #define WAKE_KEY UINT64_MAX
@@ -146,10 +147,13 @@ static void remove_fd(struct co__poller *poller, int fd)
 
 /* A half-close leaves the other direction as it is; a full one, or an error,
  * lets reads and writes return at once. */
-static unsigned translate(uint32_t bits)
+static inline unsigned translate(uint32_t bits)
 {
 	unsigned events = 0;
 
+	if (co__likely((bits & ~(uint32_t)(EPOLLIN | EPOLLOUT)) == 0))
+		return (bits & EPOLLIN ? CO_READABLE : 0)
+				| (bits & EPOLLOUT ? CO_WRITABLE : 0);
 	if (bits & (EPOLLIN | EPOLLRDHUP | EPOLLHUP | EPOLLERR))
 		events |= CO_READABLE;
 	if (bits & (EPOLLOUT | EPOLLHUP | EPOLLERR))
