@@ -566,8 +566,9 @@ static void deliver(struct co_io *io, const struct co__poll_event *event)
 {
 	if (co__unlikely(event->events
 			& (CO_HANGUP | CO_ERROR | CO__URGENT))) {
+		/* No order is needed but that of the fence: before a look at
+		 * the slots; pairs with D2. */
 		co__atomic_fetch_or(&io->traits, CO__FD_HUNG_UP);
-		/* Before a look at the slots: pairs with D2. */
 		co__atomic_fence();
 	}
 	if (co__unlikely(AO_load(&io->traits) & CO__FD_HAS_NODE))
