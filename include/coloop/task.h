@@ -77,8 +77,13 @@ CO_API int co_cancel_mask(int masked);
 /* The calling task, or NULL outside of a task. */
 CO_API struct co_task *co_self(void);
 
-/* Let others run first.  0, -ECANCELED, -ETIMEDOUT, -EPERM. */
+/* Let others run first.  0, -ECANCELED, -ETIMEDOUT, -EPERM.  In C++, where
+ * co_yield is a keyword since C++20, it is called co_task_yield(). */
+#ifndef __cplusplus
 CO_API int co_yield(void);
+#else
+int co_task_yield(void) __asm__("co_yield");
+#endif
 
 /* Called by co_suspend() when the task no longer runs. */
 typedef void co_parked_fn(struct co_task *task, void *arg);
