@@ -275,14 +275,17 @@ demo()
 demo_is_quiet()
 {
 	cat "$tmp/demo"
-	grep -q '^errors  *0$' "$tmp/demo" &&
-		grep -q '^requests  *[1-9]' "$tmp/demo" &&
-		! grep -q $'\r' "$tmp/demo"
+	grep -q '^errors  *0$' "$tmp/demo" && ! grep -q $'\r' "$tmp/demo"
+}
+
+demo_is_busy()
+{
+	grep -q '^requests  *[1-9]' "$tmp/demo"
 }
 
 demo_scales_down()
 {
-	(ulimit -n 128 && demo --clients 200) && demo_is_quiet
+	(ulimit -n 128 && demo --clients 200) && demo_is_quiet && demo_is_busy
 }
 
 demo_interrupted()
@@ -312,6 +315,7 @@ demo_notices()
 }
 
 check 'demo drives 200 clients' demo --clients 200
+check 'demo answers requests' demo_is_busy
 check 'demo prints figures and no progress' demo_is_quiet
 check 'demo makes do with few descriptors' demo_scales_down
 check 'demo ends early on a signal' demo_interrupted
