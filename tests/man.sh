@@ -8,7 +8,14 @@
 
 src=${top_srcdir:-${srcdir:-.}} build=${top_builddir:-${builddir:-.}}
 CC=${CC:-cc}
-include="-I$src/include -I$build/include"
+if [ -n "${INSTALLED-}" ]
+then
+	include=$(${PKG_CONFIG:-pkg-config} --cflags coloop) || exit 1
+	libs=$(${PKG_CONFIG:-pkg-config} --libs coloop) || exit 1
+else
+	include="-I$src/include -I$build/include"
+	libs=$build/libcoloop.la
+fi
 libtool=${LIBTOOL:-$build/libtool}
 work=$(mktemp -d) || exit 1
 trap 'rm -rf "$work"' EXIT
@@ -244,7 +251,7 @@ check_program()
 		-c "$work/program.c" -o "$work/program.o" >"$work/out" 2>&1
 	then
 		report "$what"
-	elif [ ! -e "$build/libcoloop.la" ]
+	elif [ -z "${INSTALLED-}" ] && [ ! -e "$libs" ]
 	then
 		skip "$what" "no library to link it with"
 	else
@@ -253,11 +260,21 @@ check_program()
 	fi
 }
 
+# link COMMAND...: by libtool, unless the library is an installed one.
+link()
+{
+	if [ -n "${INSTALLED-}" ]
+	then
+		"$@"
+	else
+		$libtool --silent --tag=CC --mode=link "$@" -no-install
+	fi
+}
+
 run_program()
 {
 	rm -f "$work/program"
-	$libtool --silent --tag=CC --mode=link $CC $CFLAGS $LDFLAGS -pthread \
-		-no-install "$work/program.o" "$build/libcoloop.la" \
+	link $CC $CFLAGS $LDFLAGS -pthread "$work/program.o" $libs \
 		-o "$work/program" >"$work/out" 2>&1 || {
 		echo "it doesn't link" >>"$work/out"
 		return
