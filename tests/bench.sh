@@ -1,10 +1,11 @@
 #!/bin/sh
 # SPDX-License-Identifier: MIT
 #
-# Each row of the benchmarks runs and prints figures that can be true, and the
-# driver makes its table, its page and its Markdown of them.
+# Each row of the benchmarks runs and prints figures that can be true, the
+# servers serve, and the driver makes its table, its page and its Markdown.
 
-program=${top_builddir:-.}/bench/micro/coloop
+bench=${top_builddir:-.}/bench
+program=$bench/micro/coloop
 src=${top_srcdir:-$(dirname "$0")/..}
 work=$(mktemp -d) || exit 1
 trap 'rm -rf "$work"' EXIT
@@ -42,8 +43,14 @@ done
 }
 
 command -v python3 >/dev/null || exit $wrong
+python3 -B "$src/bench/net/check-server" "$bench/net/coloop" \
+	"$bench/net/epoll" >"$work/out" 2>&1 || {
+	cat "$work/out"
+	wrong=1
+}
+
 sed -n '/^<!-- /p' "$src/doc/performance.md" >"$work/performance.md"
-if ! python3 -B "$src/bench/run.py" --build "${top_builddir:-.}/bench" \
+if ! python3 -B "$src/bench/run.py" --build "$bench" \
 	--programs coloop --only 1,6a --repeat 2 --seconds 0.01 \
 	--output "$work" --markdown "$work/performance.md" >"$work/out" 2>&1
 then

@@ -16,7 +16,8 @@
  *	sink	read and throw away
  *	proxy	pass on to TARGET_PORT of 127.0.0.1, in both directions
  *
- * All use one thread, buffers of the same sizes, and TCP_NODELAY.
+ * All use one thread, buffers of the same sizes, and TCP_NODELAY.  Exit status
+ * 3: the program doesn't know MODE; 77: it can't work here.
  */
 
 #include <arpa/inet.h>
@@ -32,6 +33,8 @@
 #include <unistd.h>
 
 enum net_mode { NET_ECHO, NET_HTTP, NET_SINK, NET_PROXY };
+
+enum { NET_NO_SUCH_MODE = 3, NET_NOT_HERE = 77 };	/* exit statuses */
 
 #define NET_SMALL 2048		/* bytes of a buffer for echo and http */
 #define NET_LARGE 65536		/* for sink and proxy */
@@ -145,7 +148,7 @@ static inline enum net_mode net_mode(const char *name)
 		if (strcmp(name, names[i]) == 0)
 			return (enum net_mode)i;
 	fprintf(stderr, "no such mode: %s\n", name);
-	exit(2);
+	exit(NET_NO_SUCH_MODE);
 }
 
 static inline struct net_options net_begin(int argc, char **argv)

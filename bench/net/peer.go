@@ -6,7 +6,6 @@ package main
 import (
 	"bytes"
 	"fmt"
-	"io"
 	"net"
 	"os"
 	"runtime"
@@ -14,35 +13,81 @@ import (
 
 const response = "HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\n" +
 	"Content-Length: 5\r\n\r\nhello"
+const end = "\r\n\r\n"
+const small, large = 2048, 65536
 
-// The requests of the benchmark are never split.
-func answer(mode string, data []byte) []byte {
-	switch mode {
-	case "echo":
-		return data
-	case "http":
-		n := bytes.Count(data, []byte("\r\n\r\n"))
-		return bytes.Repeat([]byte(response), n)
+// As many as the smallest requests that a buffer has room for.
+var responses = bytes.Repeat([]byte(response), small/len(end))
+
+// requests tells how many requests end in data; state is how much of an empty
+// line the bytes before it were.
+func requests(state *int, data []byte) int {
+	found := 0
+	for _, c := range data {
+		if c == end[*state] {
+			*state++
+		} else if c == '\r' {
+			*state = 1
+		} else {
+			*state = 0
+		}
+		if *state == len(end) {
+			*state = 0
+			found++
+		}
 	}
-	return nil
+	return found
 }
 
-func serve(connection net.Conn, mode string) {
-	size := 2048
-	if mode == "sink" {
-		size = 65536
-	}
-	buffer := make([]byte, size)
+func echo(connection net.Conn) {
+	buffer := make([]byte, small)
 	defer connection.Close()
 	for {
 		n, err := connection.Read(buffer)
 		if err != nil {
 			return
 		}
-		if mode == "sink" {
-			continue
+		if _, err = connection.Write(buffer[:n]); err != nil {
+			return
 		}
-		if _, err = connection.Write(answer(mode, buffer[:n])); err != nil {
+	}
+}
+
+func http(connection net.Conn) {
+	buffer, state := make([]byte, small), 0
+	defer connection.Close()
+	for {
+		n, err := connection.Read(buffer)
+		if err != nil {
+			return
+		}
+		n = requests(&state, buffer[:n])
+		_, err = connection.Write(responses[:n*len(response)])
+		if err != nil {
+			return
+		}
+	}
+}
+
+func sink(connection net.Conn) {
+	buffer := make([]byte, large)
+	defer connection.Close()
+	for {
+		if _, err := connection.Read(buffer); err != nil {
+			return
+		}
+	}
+}
+
+// io.Copy would splice, which takes more system calls for each message.
+func pass(to, from net.Conn) {
+	buffer := make([]byte, large)
+	for {
+		n, err := from.Read(buffer)
+		if err != nil {
+			return
+		}
+		if _, err = to.Write(buffer[:n]); err != nil {
 			return
 		}
 	}
@@ -56,10 +101,10 @@ func proxy(client net.Conn, target string) {
 	}
 	defer server.Close()
 	go func() {
-		io.Copy(server, client)
+		pass(server, client)
 		server.(*net.TCPConn).CloseWrite()
 	}()
-	io.Copy(client, server)
+	pass(client, server)
 }
 
 func main() {
@@ -74,10 +119,15 @@ func main() {
 		if err != nil {
 			continue
 		}
-		if os.Args[2] == "proxy" {
+		switch os.Args[2] {
+		case "echo":
+			go echo(connection)
+		case "http":
+			go http(connection)
+		case "sink":
+			go sink(connection)
+		case "proxy":
 			go proxy(connection, os.Args[3])
-		} else {
-			go serve(connection, os.Args[2])
 		}
 	}
 }

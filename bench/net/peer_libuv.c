@@ -90,6 +90,8 @@ int main(int argc, char **argv)
 	uv_tcp_t listener;
 
 	options = net_begin(argc, argv);
+	if (options.mode == NET_PROXY)
+		return NET_NO_SUCH_MODE;
 	uv_tcp_init(uv_default_loop(), &listener);
 	uv_tcp_open(&listener, net_listen(options.port));
 	uv_listen((uv_stream_t *)&listener, 4096, came);

@@ -54,6 +54,8 @@ int main(int argc, char **argv)
 	int small;
 
 	options = net_begin(argc, argv);
+	if (options.mode == NET_PROXY)
+		return NET_NO_SUCH_MODE;
 	small = net_buffer_size(options.mode) == NET_SMALL;
 	st_set_eventsys(ST_EVENTSYS_ALT);
 	st_init();
