@@ -6,6 +6,8 @@ then the median of all rounds, because the machine changes its pace."""
 
 from statistics import median
 
+from tables import Term
+
 OURS = "coloop"
 
 
@@ -20,32 +22,42 @@ class Spread:
 
 
 class Figures:
-    """The values of all records: by program, row and metric, then round."""
+    """The values of all records: by what was run together, program, row and
+    metric, and then by round."""
 
     def __init__(self, records):
         self.values = {}
         self.failures = {}
-        self.others = [record.get("others", 0) for record in records]
         for record in records:
             suite, program = record["suite"], record["program"]
             if "failure" in record:
                 self.failures[suite, program, record["row"]] = \
                     record["failure"]
             for metric, value in record.get("metrics", {}).items():
-                key = (suite, program, record["row"], metric)
+                key = (suite, record["beside"], program, record["row"],
+                       metric)
                 self.values.setdefault(key, {})[record["round"]] = value
 
-    def spread(self, suite, program, row, metric):
-        values = self.values.get((suite, program, row, metric))
+    def of(self, line, program, row, metric):
+        """What PROGRAM's ROW took in each round when LINE's was run."""
+        return self.values.get((line.suite, line.row, program, row, metric),
+                               {})
+
+    def spread(self, line, program, row, metric):
+        values = self.of(line, program, row, metric)
         return Spread(list(values.values())) if values else None
 
-    def ratio(self, suite, metric, program, row, to_program, to_row):
-        """Of PROGRAM's ROW to TO_PROGRAM's TO_ROW, or None."""
-        ours = self.values.get((suite, program, row, metric), {})
-        theirs = self.values.get((suite, to_program, to_row, metric), {})
-        ratios = [ours[number] / theirs[number]
-                  for number in ours.keys() & theirs.keys()
-                  if theirs[number] > 0]
+    def ratio(self, line, metric, terms):
+        """Of ours to the sum of TERMS, or None if one is unknown."""
+        ours = self.of(line, OURS, line.row, metric)
+        parts = [(term.factor, self.of(line, term.program, term.row, metric))
+                 for term in terms]
+        rounds = set(ours).intersection(*(values for _, values in parts))
+        sums = {number: sum(factor * values[number]
+                            for factor, values in parts)
+                for number in rounds}
+        ratios = [ours[number] / total for number, total in sums.items()
+                  if total > 0]
         return Spread(ratios) if ratios else None
 
 
@@ -59,8 +71,7 @@ class Result:
                 if program.suite == line.suite]
         self.spreads = {}
         for program in mine:
-            spread = figures.spread(line.suite, program.name, line.row,
-                                    line.metric)
+            spread = figures.spread(line, program.name, line.row, line.metric)
             if spread is not None:
                 self.spreads[program.name] = spread
         self.titles = {program.name: program.title for program in mine}
@@ -70,8 +81,8 @@ class Result:
                       and program.name in self.spreads]
         self.best = self.best_peer()
         self.limit = self.find_limit()
-        self.to_best = self.ratio_to(self.best, line.row)
-        self.to_limit = self.ratio_to_limit()
+        self.to_best = self.ratio_to(Term(1, self.best, line.row))
+        self.to_limit = self.ratio_to(line.limit)
         self.goals = [(goal, *self.check(goal)) for goal in line.goals]
 
     def best_peer(self):
@@ -81,51 +92,48 @@ class Result:
         return choose(self.peers, key=lambda name: self.spreads[name].median)
 
     def find_limit(self):
-        line = self.line
-        if line.limit_program is None:
+        limit = self.line.limit
+        if limit is None:
             return None
-        spread = self.figures.spread(line.suite, line.limit_program,
-                                     line.limit_row, line.metric)
-        return spread.median * line.limit_factor if spread else None
+        spread = self.figures.spread(self.line, limit.program, limit.row,
+                                     self.line.metric)
+        return spread.median * limit.factor if spread else None
 
-    def ratio_to(self, program, row):
-        if program is None:
+    def ratio_to(self, term):
+        if term is None or term.program is None:
             return None
-        return self.figures.ratio(self.line.suite, self.line.metric, OURS,
-                                  self.line.row, program, row)
-
-    def ratio_to_limit(self):
-        line = self.line
-        spread = self.ratio_to(line.limit_program, line.limit_row)
-        if spread is not None:
-            spread.median /= line.limit_factor
-            spread.least /= line.limit_factor
-            spread.most /= line.limit_factor
-        return spread
+        return self.figures.ratio(self.line, self.line.metric, [term])
 
     def check(self, goal):
-        """What there is instead, and whether that meets the goal; None where
-        nobody can tell."""
-        line = self.line
-        if goal.program is None:
-            spread = self.figures.spread(line.suite, OURS, line.row,
+        """What stands against the goal's bound, and whether that will do;
+        None where nobody can tell."""
+        if goal.constant:
+            spread = self.figures.spread(self.line, OURS, self.line.row,
                                          goal.metric)
+            scale = 1
         else:
-            spread = self.figures.ratio(line.suite, goal.metric, OURS,
-                                        line.row, goal.program, goal.row)
+            spread = self.figures.ratio(self.line, goal.metric, goal.terms)
+            scale = goal.bound
         if spread is None:
             return None, None
-        return spread.median, goal.met_by(spread.median)
+        value = spread.median * scale
+        return value, goal.met_by(value)
+
+    def says_term(self, term):
+        if term.program is None:
+            return f"{term.factor:g}"
+        text = f"{abs(term.factor):g} \u00d7 "
+        text += self.titles.get(term.program, term.program)
+        return text if term.row == self.line.row else f"{text} ({term.row})"
 
     def says(self, goal):
         """A goal as people read it."""
         words = [goal.metric] if goal.metric != self.line.metric else []
-        words += ["at most" if goal.relation == "<=" else "at least",
-                  f"{goal.number:g}"]
-        if goal.program is not None:
-            words += ["x", self.titles.get(goal.program, goal.program)]
-        if goal.row != self.line.row:
-            words.append(f"({goal.row})")
+        words.append("at most" if goal.relation == "<=" else "at least")
+        for i, term in enumerate(goal.terms):
+            if i > 0:
+                words.append("+" if term.factor > 0 else "\u2212")
+            words.append(self.says_term(term))
         return " ".join(words)
 
 

@@ -4,14 +4,17 @@ while disturbs all alike."""
 
 import json
 import os
+import re
 import resource
 import subprocess
 import sys
+import tempfile
 import time
 
 CANNOT = 77
 CALIBRATION_DIVISOR = 50
 RUN_LIMIT_SECONDS = 60
+TRACE = ["strace", "-f", "-c", "-U", "calls,name", "-o"]
 
 
 class Progress:
@@ -38,56 +41,84 @@ class Progress:
 
 
 class Job:
-    """A row of one program."""
+    """A row of one program, run beside the row BESIDE of others."""
 
-    def __init__(self, program, row, fixed):
+    def __init__(self, program, row, line):
         self.program = program
         self.row = row
-        self.fixed = fixed
+        self.beside = line.row
+        self.fixed = line.fixed
+        self.traced = line.traced
         self.divisor = 1
         self.failure = ""
 
-    def run_once(self, divisor):
-        """Status, output, and how long it took."""
+    def run_once(self, divisor, before=()):
+        """What it printed, nothing if it failed, and how long it took."""
         environment = dict(os.environ, BENCH_DIVIDE=str(divisor))
         begin = time.monotonic()
         try:
             done = subprocess.run(
-                self.program.run + [self.row], env=environment,
+                [*before, *self.program.run, self.row], env=environment,
                 stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
                 stderr=subprocess.STDOUT, text=True, check=False,
                 timeout=RUN_LIMIT_SECONDS)
             status, output = done.returncode, done.stdout
         except subprocess.TimeoutExpired:
             status, output = CANNOT, f"longer than {RUN_LIMIT_SECONDS} s"
-        return status, output, time.monotonic() - begin
+        except FileNotFoundError as error:
+            status, output = CANNOT, str(error)
+        if status != 0:
+            self.fail(status, output)
+            return {}, time.monotonic() - begin
+        return metrics(output, self.row), time.monotonic() - begin
 
     def calibrate(self, seconds):
         """Find by what to divide the work so that a run takes SECONDS."""
         if self.fixed:
             return
-        status, output, took = self.run_once(CALIBRATION_DIVISOR)
-        if status != 0:
-            self.fail(status, output)
+        found, took = self.run_once(CALIBRATION_DIVISOR)
+        if "count" in found:
+            # Without what it takes to begin.
+            took = found["count"] * found["wall_ns"] / 1e9
         self.divisor = max(1, round(CALIBRATION_DIVISOR * took / seconds))
 
     def fail(self, status, output):
         text = " ".join(output.split())[-200:]
         self.failure = text if status == CANNOT else f"status {status}: {text}"
 
+    def trace(self, divisor):
+        """System calls of a run, and operations in it."""
+        with tempfile.NamedTemporaryFile("r", encoding="utf-8") as report:
+            found, _ = self.run_once(divisor, TRACE + [report.name])
+            calls = re.search(r"^ *(\d+) total$", report.read(), re.M)
+        if "count" not in found or calls is None:
+            return 0, 0
+        return int(calls.group(1)), found["count"]
+
+    def count_calls(self):
+        """System calls for each operation: what is done once cancels out
+        between a run and one half as long."""
+        short_calls, short = self.trace(2 * self.divisor)
+        calls, count = self.trace(self.divisor)
+        if count <= short:
+            return {}
+        return {"calls": max(0.0, (calls - short_calls) / (count - short))}
+
     def measure(self, number):
         others = OtherWork()
-        status, output, took = self.run_once(self.divisor)
-        if status != 0:
-            self.fail(status, output)
+        begin = time.monotonic()
+        found = self.count_calls() if self.traced \
+            else self.run_once(self.divisor)[0]
+        took = time.monotonic() - begin
         record = {"round": number, "suite": self.program.suite,
-                  "program": self.program.name, "row": self.row,
-                  "divisor": self.divisor, "seconds": round(took, 4),
+                  "beside": self.beside, "program": self.program.name,
+                  "row": self.row, "divisor": self.divisor,
+                  "seconds": round(took, 4),
                   "others": round(others.cores(took), 2)}
         if self.failure:
             record["failure"] = self.failure
         else:
-            record["metrics"] = metrics(output, self.row)
+            record["metrics"] = found
         return record
 
 
@@ -126,24 +157,49 @@ def metrics(output, row):
     return found
 
 
-def jobs_of(lines, programs):
-    """Lists of jobs to be compared with each other, in the tables' order."""
-    groups = {}
-    for line in lines:
-        group = groups.setdefault((line.suite, line.row), {})
-        wanted = [(program, line.row) for program in programs
-                  if program.suite == line.suite]
-        wanted += [(program, line.limit_row) for program in programs
-                   if program.suite == line.suite
-                   and program.name == line.limit_program]
+class Group:
+    """Jobs that are compared with each other, so they follow each other."""
+
+    def __init__(self):
+        self.jobs = {}
+        self.rounds = 0
+
+    def add(self, line, programs):
+        """Let it have what LINE needs."""
+        self.rounds = line.rounds
+        wanted = [(program, line.row) for program in programs]
+        wanted += [(program, row) for program in programs
+                   for name, row in sorted(line.beside())
+                   if program.name == name]
         for program, row in wanted:
             if row in program.rows:
-                group[program.name, row] = Job(program, row, line.fixed)
-    return [list(group.values()) for group in groups.values()]
+                self.jobs.setdefault((program.name, row),
+                                     Job(program, row, line))
+
+    def turn(self, number, rounds):
+        """The jobs for this of so many rounds, in the order of their turn.
+        Who begins changes, for the first one may find the caches cold."""
+        if 0 < self.rounds < rounds \
+                and number * self.rounds % rounds >= self.rounds:
+            return []
+        jobs = list(self.jobs.values())
+        first = number % max(1, len(jobs))
+        return jobs[first:] + jobs[:first]
+
+
+def groups_of(lines, programs):
+    """In the order of the tables."""
+    groups = {}
+    for line in lines:
+        group = groups.setdefault((line.suite, line.row, line.traced),
+                                  Group())
+        group.add(line, [program for program in programs
+                         if program.suite == line.suite])
+    return list(groups.values())
 
 
 def calibrate(groups, seconds, progress):
-    jobs = [job for group in groups for job in group]
+    jobs = [job for group in groups for job in group.jobs.values()]
     for i, job in enumerate(jobs):
         progress.step(f"trying {job.program.title}, {job.row}",
                       0.02 * i / len(jobs))
@@ -154,28 +210,28 @@ def measure(groups, options, raw, progress):
     """Rounds until there are enough or the time is up.  Returns the records;
     each is written to the file RAW, too."""
     records = []
+    rounds = options.repeat
     end = time.monotonic() + 60 * options.minutes
-    count = sum(len(group) for group in groups)
-    for number in range(options.repeat):
+    plan = [[job for group in groups for job in group.turn(number, rounds)]
+            for number in range(rounds)]
+    count = sum(len(jobs) for jobs in plan)
+    longest = 0
+    for number, jobs in enumerate(plan):
         begin = time.monotonic()
-        done = 0
-        for group in groups:
-            # Who begins changes, for the first one may find the caches cold.
-            turn = number % max(1, len(group))
-            for job in group[turn:] + group[:turn]:
-                done += 1
-                if job.failure and number > 0:
-                    continue
-                progress.step(f"round {number + 1} of {options.repeat}, "
-                              f"{job.row}: {job.program.title}",
-                              (number + done / count) / options.repeat)
-                record = job.measure(number)
-                raw.write(json.dumps(record) + "\n")
-                records.append(record)
-            raw.flush()
-        now = time.monotonic()
-        progress.say(f"round {number + 1}: {done} runs in "
-                     f"{now - begin:.0f} s")
-        if now + (now - begin) > end:
+        if begin + longest > end:
             break
+        for job in jobs:
+            progress.step(f"round {number + 1} of {rounds}, "
+                          f"{job.row}: {job.program.title}",
+                          len(records) / count)
+            if job.failure and number > 0:
+                continue
+            record = job.measure(number)
+            raw.write(json.dumps(record) + "\n")
+            raw.flush()
+            records.append(record)
+        took = time.monotonic() - begin
+        longest = max(longest, took)
+        progress.say(f"round {number + 1} of {rounds}: {len(jobs)} runs in "
+                     f"{took:.0f} s")
     return records

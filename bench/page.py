@@ -247,7 +247,7 @@ def goal_item(result, goal, value, met):
                 "not measured</li>")
     kind, mark = ("met", "\u2713") if met else ("missed", "\u2717")
     return (f'<li class="{kind}">{mark} {escape(result.says(goal))}: '
-            f"{text.number(value)}</li>")
+            f"{text.found(goal, value)}</li>")
 
 
 def card(result):

@@ -97,24 +97,26 @@ def summary(programs):
 
 
 def realtime(programs, progress):
-    """Let the programs go before all other work on this machine."""
+    """Let the programs go before all other work on this machine.  Returns
+    what is to be told of it."""
     prefix = ["chrt", "-f", "10"]
     if tables.call(prefix + ["true"])[0] != 0:
         progress.say("the real-time class is not allowed: going on without")
-        return
+        return []
     for program in programs:
         program.run = prefix + program.run
+    return ["class: real-time, before all other work"]
 
 
 def run(lines, programs, options):
     """Measure, and return what was found and what to say of it."""
     progress = measure.Progress()
     programs = prepare(programs, progress)
-    if options.realtime:
-        realtime(programs, progress)
-    groups = measure.jobs_of(lines, programs)
     about = options.about + machine() + [
         "date: " + time.strftime("%-d %B %Y"), summary(programs)]
+    if options.realtime:
+        about += realtime(programs, progress)
+    groups = measure.groups_of(lines, programs)
     raw = os.path.join(options.output, "raw.jsonl")
     with open(raw, "w", encoding="utf-8") as file:
         file.write(json.dumps({"about": about}) + "\n")
@@ -134,8 +136,9 @@ def disturbance(records):
     """How the figures came about."""
     rounds = 1 + max(record["round"] for record in records)
     others = [record["others"] for record in records]
-    return (f"method: the median of {rounds} interleaved rounds; meanwhile "
-            f"other work took {sum(others) / len(others):.2f} cores")
+    return (f"method: the median of {rounds} interleaved rounds, or of some "
+            "of them where a run takes long; meanwhile other work took "
+            f"{sum(others) / len(others):.2f} cores")
 
 
 def report(lines, programs, records, about, options):

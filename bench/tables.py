@@ -59,23 +59,41 @@ def call(command):
     return done.returncode, done.stdout
 
 
+class Term:
+    """So many times what PROGRAM's ROW took; without a program, a number."""
+
+    def __init__(self, factor, program, row):
+        self.factor = factor
+        self.program = program
+        self.row = row
+
+
 class Goal:
-    """METRIC <= NUMBER [PROGRAM [ROW]], or >= instead."""
+    """METRIC <= NUMBER, or METRIC <= NUMBER PROGRAM [ROW] and more of these
+    after + or -; or >= instead."""
 
     def __init__(self, text, row):
-        words = text.split() + [None, None]
-        self.text = text
-        self.metric, self.relation = words[0], words[1]
-        self.number = float(words[2])
-        self.program = words[3]
-        self.row = words[4] or row
+        self.metric, self.relation, *words = text.split()
         if self.relation not in ("<=", ">="):
             raise ValueError("not a goal: " + text)
+        self.terms = []
+        sign = 1
+        while words:
+            count = next((i for i, word in enumerate(words) if word in "+-"),
+                         len(words))
+            number, program, other = (words[:count] + [None, None])[:3]
+            self.terms.append(Term(sign * float(number), program,
+                                   other or row))
+            sign = -1 if words[count:count + 1] == ["-"] else 1
+            words = words[count + 1:]
+        self.constant = self.terms[0].program is None
+        # A sum has no single factor to be shown: it is met at once its value.
+        self.bound = self.terms[0].factor if len(self.terms) == 1 else 1
 
     def met_by(self, value):
         if self.relation == "<=":
-            return value <= self.number
-        return value >= self.number
+            return value <= self.bound
+        return value >= self.bound
 
 
 class Line:
@@ -92,15 +110,25 @@ class Line:
         self.unit = section.get("unit", "ns")
         self.less_is_better = section.get("better", "less") == "less"
         self.fixed = section.getboolean("fixed", False)
+        self.traced = section.getboolean("traced", False)
+        self.rounds = section.getint("rounds", 0)
         self.quick = section.getboolean("quick", True)
         self.chart = section.getboolean("chart", True)
         self.goals = [Goal(text, self.row)
                       for text in section.get("goal", "").splitlines()
                       if text.strip()]
-        limit = (section.get("limit", "limit").split() + [None, None])[:3]
-        self.limit_program = None if limit[0] == "none" else limit[0]
-        self.limit_row = limit[1] or self.row
-        self.limit_factor = float(limit[2] or 1)
+        limit = section.get("limit", "limit").split() + [None, None]
+        self.limit = None
+        if limit[0] != "none":
+            self.limit = Term(float(limit[2] or 1), limit[0],
+                              limit[1] or self.row)
+
+    def beside(self):
+        """The rows of programs that are to be run beside this one, besides
+        the same row of each."""
+        terms = [term for goal in self.goals for term in goal.terms]
+        terms += [self.limit] if self.limit else []
+        return {(term.program, term.row) for term in terms if term.program}
 
 
 def read(path):

@@ -9,8 +9,8 @@ END = "<!-- end of the figures -->"
 
 def number(value, unit=""):
     """Three digits that count, and the unit."""
-    if value == 0:
-        text = "0"
+    if abs(value) < 0.01:
+        text = f"{value:.5f}".rstrip("0").rstrip(".")
     elif abs(value) >= 100:
         text = f"{value:,.0f}"
     elif abs(value) >= 10:
@@ -45,6 +45,11 @@ def verdict(result):
     if not known:
         return ""
     return "yes" if all(known) else "no"
+
+
+def found(goal, value):
+    """What stands against a goal."""
+    return number(value) + ("" if len(goal.terms) == 1 else " times that")
 
 
 def cells(result):
