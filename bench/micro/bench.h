@@ -24,7 +24,9 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
+#include <sys/syscall.h>
 #include <time.h>
+#include <unistd.h>
 
 enum bench_counts {
 	BENCH_YIELDS = 10000000,	/* of all tasks together */
@@ -40,6 +42,14 @@ enum bench_counts {
 	BENCH_LOCKS = 10000,		/* of one task */
 	BENCH_SLEEPERS = 100000,
 	BENCH_SLEEPS = 10,		/* of one task */
+	BENCH_MILLION = 1000000,	/* tasks, at most */
+	BENCH_WAKES = 1000000,		/* of tasks by chance */
+	BENCH_BURSTS = 200,
+	BENCH_BURST = 8,		/* tasks, each of which computes for */
+	BENCH_PART_US = 200,
+	BENCH_HANDOFFS = 100,		/* by a task that then computes for */
+	BENCH_HOLD_US = 5000,
+	BENCH_QUIET_US = 2000,		/* until idle threads are asleep */
 	BENCH_CANNOT = 77
 };
 
@@ -145,6 +155,70 @@ static inline void bench_end(long count)
 	bench_value("cpu_ns", cpu / (double)count);
 	bench_value("cores", wall > 0 ? cpu / wall : 0);
 	bench_value("count", (double)count);
+}
+
+/* The number of one of COUNT tasks, by chance, but each time the same. */
+static inline long bench_random(long count)
+{
+	static uint64_t state = 88172645463325252u;
+
+	state ^= state << 13;
+	state ^= state >> 7;
+	state ^= state << 17;
+	return (long)(state % (uint64_t)count);
+}
+
+/* How soon another thread has taken up what one gave to do. */
+
+enum { BENCH_SAMPLES = 1000 };
+static double bench_sample[BENCH_SAMPLES];
+static long bench_samples, bench_elsewhere;
+
+/* The calling thread.  Not pthread_self(), which compilers believe to be the
+ * same throughout a function. */
+static inline long bench_thread(void)
+{
+	return syscall(SYS_gettid);
+}
+
+static inline void bench_compute(long us)
+{
+	int64_t end = bench_now() + us * 1000;
+
+	while (bench_now() < end)
+		;
+}
+
+/* What was given at BEGIN was taken up NOW, ELSEWHERE or by who gave it. */
+static inline void bench_taken_up(int64_t begin, int64_t now, int elsewhere)
+{
+	bench_need(bench_samples < BENCH_SAMPLES, "the samples");
+	bench_sample[bench_samples++] = (double)(now - begin) / 1e3;
+	bench_elsewhere += elsewhere;
+}
+
+static inline int bench_compare(const void *a, const void *b)
+{
+	double first = *(const double *)a, second = *(const double *)b;
+
+	return (first > second) - (first < second);
+}
+
+static inline double bench_quantile(double part)
+{
+	long i = (long)(part * (double)bench_samples);
+
+	return bench_sample[i < bench_samples ? i : bench_samples - 1];
+}
+
+static inline void bench_taken_up_end(void)
+{
+	qsort(bench_sample, (size_t)bench_samples, sizeof *bench_sample,
+			bench_compare);
+	bench_value("p50_us", bench_quantile(0.5));
+	bench_value("p99_us", bench_quantile(0.99));
+	bench_value("elsewhere", (double)bench_elsewhere
+			/ (double)bench_samples);
 }
 
 /* Fork and join: fib(n) spawns fib(n - 1), calls fib(n - 2), and joins. */

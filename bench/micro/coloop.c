@@ -13,9 +13,10 @@
 #include <stdatomic.h>
 #include <sys/socket.h>
 
-static struct co_task *tasks[BENCH_BATCH];
+static struct co_task *tasks[BENCH_MILLION];
 static struct co_channel *there, *back;
 static atomic_long arrived;
+static atomic_int begun;
 
 static void good(int rc, const char *what)
 {
@@ -68,10 +69,26 @@ static long get(struct co_channel *channel)
 	return item;
 }
 
+/* A task has begun. */
+static void arrive(void)
+{
+	atomic_fetch_add_explicit(&arrived, 1, memory_order_relaxed);
+}
+
+static void all_arrived(long count)
+{
+	while (atomic_load_explicit(&arrived, memory_order_relaxed) < count)
+		co_yield();
+}
+
 /* Switching */
 
+/* Not before all others are there, too. */
 static int yield_often(void *times)
 {
+	arrive();
+	while (!atomic_load_explicit(&begun, memory_order_relaxed))
+		co_yield();
 	for (long i = *(long *)times; i > 0; i--)
 		co_yield();
 	return 0;
@@ -83,7 +100,9 @@ static void run_switch(void)
 	long times = bench_times(BENCH_YIELDS) / count;
 
 	spawn_all(yield_often, &times, count);
+	all_arrived(count);
 	bench_begin();
+	begun = 1;
 	join_all(count);
 	bench_end(times * count);
 }
@@ -114,14 +133,8 @@ static void run_spawn(void)
 /* Park until the channel is closed. */
 static int wait_at(void *gate)
 {
-	atomic_fetch_add_explicit(&arrived, 1, memory_order_relaxed);
+	arrive();
 	return co_channel_get(gate, &(long){ 0 }) == -EPIPE ? 0 : 1;
-}
-
-static void all_arrived(long count)
-{
-	while (atomic_load_explicit(&arrived, memory_order_relaxed) < count)
-		co_yield();
 }
 
 static void run_batches(void)
@@ -152,20 +165,63 @@ static int return_all(void *count)
 	return 0;
 }
 
+static uint64_t wakeups(void)
+{
+	struct co_loop_stats stats = { .size = sizeof stats };
+
+	good(co_loop_stats(co_loop_current(), &stats), "stats");
+	return stats.wakeups;
+}
+
 static void run_ping_pong(void)
 {
 	long count = bench_times(BENCH_ROUND_TRIPS);
+	uint64_t before;
 
 	there = channel(0);
 	back = channel(0);
 	spawn(return_all, &count, tasks);
+	before = wakeups();
 	bench_begin();
 	for (long i = 0; i < count; i++) {
 		put(there, i);
 		bench_need(get(back) == i, "the message");
 	}
 	bench_end(2 * count);
+	bench_value("wakeups", (double)(wakeups() - before)
+			/ (2.0 * (double)count));
 	join(tasks[0]);
+}
+
+static int answer_all(void *inbox)
+{
+	long item;
+
+	arrive();
+	while (co_channel_get(inbox, &item) == 0)
+		put(back, item);
+	return 0;
+}
+
+/* Ask one of many tasks, each of which waits at a channel of its own. */
+static void run_wake(void)
+{
+	static struct co_channel *inboxes[BENCH_MILLION];
+	long number = bench_row->number, count = bench_times(BENCH_WAKES);
+
+	back = channel(0);
+	for (long i = 0; i < number; i++) {
+		inboxes[i] = channel(0);
+		spawn(answer_all, inboxes[i], NULL);
+	}
+	all_arrived(number);
+	bench_begin();
+	for (long i = 0; i < count; i++) {
+		put(inboxes[bench_random(number)], i);
+		bench_need(get(back) == i, "the message");
+	}
+	bench_end(2 * count);
+	exit(0);
 }
 
 static int put_all(void *count)
@@ -218,6 +274,71 @@ static void run_many_to_many(void)
 	}
 	bench_end(BENCH_PAIRS * count);
 	bench_need(sum == BENCH_PAIRS * (count * (count + 1) / 2), "the sum");
+}
+
+/* Two threads, of which one is asleep */
+
+static long giver;
+static atomic_llong taken_up;
+
+/* The first task of a burst that another thread takes up tells when. */
+static int part(void *unused)
+{
+	long long first = 0;
+
+	(void)unused;
+	if (bench_thread() != giver)
+		atomic_compare_exchange_strong(&taken_up, &first, bench_now());
+	bench_compute(BENCH_PART_US);
+	return 0;
+}
+
+static void run_burst(void)
+{
+	for (long i = bench_times(BENCH_BURSTS); i > 0; i--) {
+		int64_t begin, when;
+
+		bench_compute(BENCH_QUIET_US);
+		giver = bench_thread();
+		taken_up = 0;
+		begin = bench_now();
+		spawn_all(part, NULL, BENCH_BURST);
+		join_all(BENCH_BURST);
+		when = taken_up;
+		bench_taken_up(begin, when != 0 ? when : bench_now(),
+				when != 0);
+	}
+	bench_taken_up_end();
+}
+
+/* What is given is the time of that. */
+static int take_up(void *unused)
+{
+	int64_t begin;
+
+	while ((begin = get(there)) != 0) {
+		bench_taken_up(begin, bench_now(), bench_thread() != giver);
+		put(back, 0);
+	}
+	return unused != NULL;
+}
+
+static void run_handoff(void)
+{
+	there = channel(1);
+	back = channel(1);
+	spawn(take_up, NULL, tasks);
+	for (long i = bench_times(BENCH_HANDOFFS); i > 0; i--) {
+		co_yield();
+		bench_compute(BENCH_QUIET_US);
+		giver = bench_thread();
+		put(there, bench_now());
+		bench_compute(BENCH_HOLD_US);
+		get(back);
+	}
+	put(there, 0);
+	join(tasks[0]);
+	bench_taken_up_end();
 }
 
 /* Locks */
@@ -363,13 +484,15 @@ static void run_timers(void)
 
 /* Memory */
 
-static void run_memory(void)
+static void memory(size_t stack_size)
 {
+	struct co_task_attr attr = CO_TASK_ATTR_INIT;
 	struct co_channel *gate = channel(0);
 
+	attr.stack_size = stack_size;
 	bench_memory_begin();
 	for (long i = 1; i <= bench_row->number; i++) {
-		spawn(wait_at, gate, NULL);
+		good(co_spawn_with(NULL, &attr, wait_at, gate, NULL), "spawn");
 		if (i % 1000 == 0)
 			all_arrived(i);
 	}
@@ -377,9 +500,25 @@ static void run_memory(void)
 	exit(0);
 }
 
+static void run_memory(void)
+{
+	memory(0);
+}
+
+static void run_memory_64k(void)
+{
+	memory(65536);
+}
+
+static void run_memory_16k(void)
+{
+	memory(16384);
+}
+
 static const struct bench_row rows[] = {
 	{ "switch-2", run_switch, 1, 2 },
 	{ "switch-1000", run_switch, 1, 1000 },
+	{ "switch-1m", run_switch, 1, BENCH_MILLION },
 	{ "spawn", run_spawn, 1, 0 },
 	{ "spawn-10k", run_batches, 1, 0 },
 	{ "ping-pong", run_ping_pong, 1, 0 },
@@ -387,6 +526,10 @@ static const struct bench_row rows[] = {
 	{ "channel", run_channel, 1, 0 },
 	{ "channel-2t", run_channel, 2, 0 },
 	{ "many-to-many-2t", run_many_to_many, 2, 0 },
+	{ "wake-1000", run_wake, 1, 1000 },
+	{ "wake-1m", run_wake, 1, BENCH_MILLION },
+	{ "burst-2t", run_burst, 2, 0 },
+	{ "handoff-2t", run_handoff, 2, 0 },
 	{ "lock", run_lock, 1, 0 },
 	{ "lock-handover", run_lock_handover, 1, 0 },
 	{ "lock-2t", run_lock, 2, 0 },
@@ -398,7 +541,9 @@ static const struct bench_row rows[] = {
 	{ "fib-30-2t", run_fib, 2, 30 },
 	{ "timers", run_timers, 1, 0 },
 	{ "memory-100k", run_memory, 1, 100000 },
-	{ "memory-1m", run_memory, 1, 1000000 },
+	{ "memory-100k-64k", run_memory_64k, 1, 100000 },
+	{ "memory-100k-16k", run_memory_16k, 1, 100000 },
+	{ "memory-1m", run_memory, 1, BENCH_MILLION },
 	{ NULL, NULL, 0, 0 }
 };
 

@@ -26,11 +26,11 @@ enum { FRAME_WORDS = 20, FRAME_ENTRY = 1 };
 #endif
 
 enum {
-	STACK_SIZE = 65536,
-	STACKS = 1100000,
+	STACKS = BENCH_MILLION + 1000,
 	TASK_SIZE = 128,	/* of the stack's top, where its task lives */
 	COLOURS = 32,		/* so that tops don't share cache sets */
-	RING = 65536
+	RING = 65536,
+	RING_MOST = 1048576 * 2	/* for a million tasks */
 };
 
 struct task {
@@ -57,10 +57,12 @@ struct channel {
 void limit_switch(void **save, void *to);
 
 static struct task main_task, *running = &main_task, *unused;
-static struct task *tasks[BENCH_SLEEPERS];
+static struct task *tasks[BENCH_MILLION];
+static size_t stack_size = 65536;	/* from one to the next */
+static unsigned long ring_mask = RING - 1;
 static alignas(128) atomic_ulong head;
 static alignas(128) atomic_ulong tail;
-static struct task *_Atomic ring[RING];
+static struct task *_Atomic ring[RING_MOST];
 
 /* The ring */
 
@@ -68,9 +70,10 @@ static void ready(struct task *task)
 {
 	unsigned long at = atomic_load_explicit(&tail, memory_order_relaxed);
 
-	if (at - atomic_load_explicit(&head, memory_order_acquire) >= RING)
+	if (at - atomic_load_explicit(&head, memory_order_acquire) > ring_mask)
 		bench_need(0, "room in the ring");
-	atomic_store_explicit(&ring[at % RING], task, memory_order_relaxed);
+	atomic_store_explicit(&ring[at & ring_mask], task,
+			memory_order_relaxed);
 	atomic_store_explicit(&tail, at + 1, memory_order_release);
 }
 
@@ -80,7 +83,7 @@ static struct task *oldest(void)
 	struct task *task;
 
 	do
-		task = atomic_load_explicit(&ring[at % RING],
+		task = atomic_load_explicit(&ring[at & ring_mask],
 				memory_order_relaxed);
 	while (!atomic_compare_exchange_weak_explicit(&head, &at, at + 1,
 			memory_order_acq_rel, memory_order_acquire));
@@ -98,7 +101,8 @@ static struct task *newest(void)
 	atomic_store_explicit(&tail, at, memory_order_relaxed);
 	atomic_thread_fence(memory_order_seq_cst);
 	first = atomic_load_explicit(&head, memory_order_relaxed);
-	task = atomic_load_explicit(&ring[at % RING], memory_order_relaxed);
+	task = atomic_load_explicit(&ring[at & ring_mask],
+			memory_order_relaxed);
 	if (first < at)
 		return task;
 	atomic_compare_exchange_strong(&head, &first, at + 1);
@@ -150,7 +154,7 @@ static struct task *new_task(void)
 {
 	static char *memory;
 	static size_t made;
-	size_t size = (size_t)STACKS * STACK_SIZE;
+	size_t size = STACKS * stack_size;
 	char *top;
 
 	if (memory == NULL) {
@@ -161,7 +165,7 @@ static struct task *new_task(void)
 		madvise(memory, size, MADV_NOHUGEPAGE);
 	}
 	made++;
-	top = memory + made * STACK_SIZE - made % COLOURS * 64;
+	top = memory + made * stack_size - made % COLOURS * 64;
 	return (struct task *)(void *)(top - TASK_SIZE);
 }
 
@@ -300,10 +304,19 @@ static long get(struct channel *channel)
 static struct channel there, back;
 static struct waiters gate, lock_waiters;
 static long arrived, counter;
-static int locked;
+static int begun, locked;
+
+static void all_arrived(long count)
+{
+	while (arrived < count)
+		yield();
+}
 
 static void yield_often(void *times)
 {
+	arrived++;
+	while (!begun)
+		yield();
 	for (long i = *(long *)times; i > 0; i--)
 		yield();
 }
@@ -315,7 +328,9 @@ static void run_switch(void)
 
 	for (long i = 0; i < count; i++)
 		tasks[i] = spawn(yield_often, &times);
+	all_arrived(count);
 	bench_begin();
+	begun = 1;
 	join_all(count);
 	bench_end(times * count);
 }
@@ -342,12 +357,6 @@ static void wait_at_gate(void *arg)
 	arrived++;
 	wait_in(&gate);
 	park();
-}
-
-static void all_arrived(long count)
-{
-	while (arrived < count)
-		yield();
 }
 
 static void run_batches(void)
@@ -386,6 +395,36 @@ static void run_ping_pong(void)
 	}
 	bench_end(2 * count);
 	join(task);
+}
+
+static void answer_all(void *asker)
+{
+	arrived++;
+	for (;;) {
+		park();
+		((struct task *)asker)->item = running->item;
+		ready(asker);
+	}
+}
+
+/* Nobody but who asks puts items into a task, so no channel is needed. */
+static void run_wake(void)
+{
+	long number = bench_row->number, count = bench_times(BENCH_WAKES);
+
+	for (long i = 0; i < number; i++)
+		tasks[i] = spawn(answer_all, running);
+	all_arrived(number);
+	bench_begin();
+	for (long i = 0; i < count; i++) {
+		struct task *task = tasks[bench_random(number)];
+
+		task->item = (void *)(intptr_t)i;
+		ready(task);
+		park();
+		bench_need((long)(intptr_t)running->item == i, "the message");
+	}
+	bench_end(2 * count);
 }
 
 static void put_all(void *count)
@@ -559,8 +598,9 @@ static void run_timers(void)
 	bench_sleeps_end(BENCH_SLEEPERS);
 }
 
-static void run_memory(void)
+static void memory(size_t stack)
 {
+	stack_size = stack;
 	bench_memory_begin();
 	for (long i = 1; i <= bench_row->number; i++) {
 		spawn(wait_at_gate, NULL);
@@ -570,19 +610,40 @@ static void run_memory(void)
 	bench_memory_end(bench_row->number);
 }
 
+/* As far from each other as ours, for that is what the tables depend on. */
+static void run_memory(void)
+{
+	memory(262144);
+}
+
+static void run_memory_64k(void)
+{
+	memory(65536);
+}
+
+static void run_memory_16k(void)
+{
+	memory(16384);
+}
+
 static const struct bench_row rows[] = {
 	{ "switch-2", run_switch, 1, 2 },
 	{ "switch-1000", run_switch, 1, 1000 },
+	{ "switch-1m", run_switch, 1, BENCH_MILLION },
 	{ "spawn", run_spawn, 1, 0 },
 	{ "spawn-10k", run_batches, 1, 0 },
 	{ "ping-pong", run_ping_pong, 1, 0 },
 	{ "channel", run_channel, 1, 0 },
+	{ "wake-1000", run_wake, 1, 1000 },
+	{ "wake-1m", run_wake, 1, BENCH_MILLION },
 	{ "lock-handover", run_lock_handover, 1, 0 },
 	{ "fib-20", run_fib, 1, 20 },
 	{ "fib-30", run_fib, 1, 30 },
 	{ "timers", run_timers, 1, 0 },
 	{ "memory-100k", run_memory, 1, 100000 },
-	{ "memory-1m", run_memory, 1, 1000000 },
+	{ "memory-100k-64k", run_memory_64k, 1, 100000 },
+	{ "memory-100k-16k", run_memory_16k, 1, 100000 },
+	{ "memory-1m", run_memory, 1, BENCH_MILLION },
 	{ NULL, NULL, 0, 0 }
 };
 
@@ -595,6 +656,8 @@ static const struct bench_row rows[] = { { NULL, NULL, 0, 0 } };
 int main(int argc, char **argv)
 {
 	bench_choose(rows, argc, argv);
+	if (bench_row->number >= RING)
+		ring_mask = RING_MOST - 1;
 	bench_row->run();
 	return 0;
 }

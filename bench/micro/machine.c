@@ -17,8 +17,6 @@
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
 #include <sys/mman.h>
-#include <sys/syscall.h>
-#include <unistd.h>
 
 #ifndef MADV_GUARD_INSTALL
 #define MADV_GUARD_INSTALL 102
@@ -196,6 +194,42 @@ static void run_futex(void)
 {
 	count = bench_times(50000);
 	both(other_futex, futex, 2);
+}
+
+/* A thread that has long been asleep is woken, and tells when it runs. */
+
+static atomic_llong ran_at;
+
+static void *other_sleeper(void *unused)
+{
+	stay_on(1);
+	for (long i = 0; i < count; i++) {
+		await_bell(&bell_there);
+		atomic_store(&ran_at, bench_now());
+	}
+	return unused;
+}
+
+static void run_burst(void)
+{
+	pthread_t thread;
+
+	count = bench_times(BENCH_BURSTS);
+	stay_on(0);
+	if (pthread_create(&thread, NULL, other_sleeper, NULL) != 0)
+		bench_cannot("no second thread");
+	for (long i = 0; i < count; i++) {
+		int64_t begin, ran;
+
+		bench_compute(BENCH_QUIET_US);
+		begin = bench_now();
+		ring_bell(&bell_there);
+		while ((ran = atomic_exchange(&ran_at, 0)) == 0)
+			;
+		bench_taken_up(begin, ran, 1);
+	}
+	pthread_join(thread, NULL);
+	bench_taken_up_end();
 }
 
 static void send_event(int event)
@@ -394,7 +428,6 @@ static void run_walk(void)
 	size_t size = (size_t)bench_row->number << 10;
 	long length = (long)(size / 64), at = 0;
 	long *walk = (long *)(void *)map(size);
-	uint64_t random = 88172645463325252u;
 
 	madvise(walk, size, MADV_HUGEPAGE);
 	for (long i = 0; i < length; i++)
@@ -403,10 +436,7 @@ static void run_walk(void)
 	for (long i = length - 1; i > 0; i--) {
 		long other, next = walk[i * STRIDE];
 
-		random ^= random << 13;
-		random ^= random >> 7;
-		random ^= random << 17;
-		other = (long)(random % (uint64_t)i) * STRIDE;
+		other = bench_random(i) * STRIDE;
 		walk[i * STRIDE] = walk[other];
 		walk[other] = next;
 	}
@@ -427,6 +457,7 @@ static const struct bench_row rows[] = {
 	{ "ring-2t", run_ring, 2, 0 },
 	{ "futex-2t", run_futex, 2, 0 },
 	{ "eventfd-2t", run_event, 2, 0 },
+	{ "burst-2t", run_burst, 2, 0 },
 	{ "clock", run_clock, 1, 0 },
 	{ "system-call", run_system_call, 1, 0 },
 	{ "epoll", run_poll, 1, 0 },

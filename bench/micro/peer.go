@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"os"
 	"runtime"
+	"sort"
 	"strconv"
 	"strings"
 	"sync"
@@ -61,6 +62,7 @@ func end(count int64) {
 	value("wall_ns", wall/float64(count))
 	value("cpu_ns", used/float64(count))
 	value("cores", used/wall)
+	value("count", float64(count))
 }
 
 // all runs count goroutines and waits for their end.
@@ -77,14 +79,40 @@ func all(count int64, run func(i int64)) {
 	group.Wait()
 }
 
+var arrived, awake, begun int64
+
+func await(counter *int64, count int64) {
+	for atomic.LoadInt64(counter) < count {
+		runtime.Gosched()
+	}
+}
+
 func runSwitch() {
 	each := times(10000000) / number
+	gate := make(chan int64)
+	var group sync.WaitGroup
+	group.Add(int(number))
+	for i := int64(0); i < number; i++ {
+		go func() {
+			// While there are not all, nobody takes turns: now
+			// and then they would do so before the next is made.
+			waitAt(gate)
+			atomic.AddInt64(&awake, 1)
+			for atomic.LoadInt64(&begun) == 0 {
+				runtime.Gosched()
+			}
+			for i := int64(0); i < each; i++ {
+				runtime.Gosched()
+			}
+			group.Done()
+		}()
+	}
+	await(&arrived, number)
+	close(gate)
+	await(&awake, number)
 	begin()
-	all(number, func(int64) {
-		for i := int64(0); i < each; i++ {
-			runtime.Gosched()
-		}
-	})
+	atomic.StoreInt64(&begun, 1)
+	group.Wait()
 	end(each * number)
 }
 
@@ -98,14 +126,6 @@ func runSpawn() {
 		<-done
 	}
 	end(count)
-}
-
-var arrived int64
-
-func allArrived(count int64) {
-	for atomic.LoadInt64(&arrived) < count {
-		runtime.Gosched()
-	}
 }
 
 func waitAt(gate chan int64) {
@@ -130,7 +150,7 @@ func runBatches() {
 				group.Done()
 			}()
 		}
-		allArrived(batch)
+		await(&arrived, batch)
 		close(gate)
 		group.Wait()
 	}
@@ -195,6 +215,106 @@ func runManyToMany() {
 	getters.Wait()
 	end(pairs * count)
 	need(sum == pairs*(count*(count+1)/2), "the sum")
+}
+
+var random = uint64(88172645463325252)
+
+// chance is the number of one of count goroutines, each time the same.
+func chance(count int64) int64 {
+	random ^= random << 13
+	random ^= random >> 7
+	random ^= random << 17
+	return int64(random % uint64(count))
+}
+
+func runWake() {
+	count := times(1000000)
+	back := make(chan int64)
+	inboxes := make([]chan int64, number)
+	for i := range inboxes {
+		inbox := make(chan int64)
+		inboxes[i] = inbox
+		go func() {
+			atomic.AddInt64(&arrived, 1)
+			for {
+				back <- <-inbox
+			}
+		}()
+	}
+	await(&arrived, number)
+	begin()
+	for i := int64(0); i < count; i++ {
+		inboxes[chance(number)] <- i
+		need(<-back == i, "the message")
+	}
+	end(2 * count)
+}
+
+var samples []float64
+var elsewhere int64
+
+func compute(us int64) {
+	end := time.Now().Add(time.Duration(us) * time.Microsecond)
+	for time.Now().Before(end) {
+	}
+}
+
+func takenUp(begin, now time.Time, byOther bool) {
+	samples = append(samples, float64(now.Sub(begin).Nanoseconds())/1e3)
+	if byOther {
+		elsewhere++
+	}
+}
+
+func takenUpEnd() {
+	sort.Float64s(samples)
+	count := len(samples)
+	value("p50_us", samples[count/2])
+	value("p99_us", samples[count*99/100])
+	value("elsewhere", float64(elsewhere)/float64(count))
+}
+
+func runBurst() {
+	const burst = 8
+	for i := times(200); i > 0; i-- {
+		var first int64
+		compute(2000)
+		giver := syscall.Gettid()
+		from := time.Now()
+		all(burst, func(int64) {
+			if syscall.Gettid() != giver {
+				late := time.Since(from).Nanoseconds()
+				atomic.CompareAndSwapInt64(&first, 0, late)
+			}
+			compute(200)
+		})
+		if first == 0 {
+			takenUp(from, time.Now(), false)
+		} else {
+			takenUp(from, from.Add(time.Duration(first)), true)
+		}
+	}
+	takenUpEnd()
+}
+
+func runHandoff() {
+	var giver int
+	there, back := make(chan time.Time, 1), make(chan bool, 1)
+	go func() {
+		for from := range there {
+			takenUp(from, time.Now(), syscall.Gettid() != giver)
+			back <- true
+		}
+	}()
+	for i := times(100); i > 0; i-- {
+		runtime.Gosched()
+		compute(2000)
+		giver = syscall.Gettid()
+		there <- time.Now()
+		compute(5000)
+		<-back
+	}
+	takenUpEnd()
 }
 
 var lock sync.Mutex
@@ -328,7 +448,7 @@ func runMemory() {
 	for i := int64(1); i <= number; i++ {
 		go waitAt(gate)
 		if i%1000 == 0 {
-			allArrived(i)
+			await(&arrived, i)
 		}
 	}
 	wall := float64(time.Since(wallBegin).Nanoseconds())
@@ -350,6 +470,7 @@ type row struct {
 var rows = []row{
 	{"switch-2", runSwitch, 1, 2},
 	{"switch-1000", runSwitch, 1, 1000},
+	{"switch-1m", runSwitch, 1, 1000000},
 	{"spawn", runSpawn, 1, 0},
 	{"spawn-10k", runBatches, 1, 0},
 	{"ping-pong", runPingPong, 1, 0},
@@ -357,6 +478,10 @@ var rows = []row{
 	{"channel", runChannel, 1, 0},
 	{"channel-2t", runChannel, 2, 0},
 	{"many-to-many-2t", runManyToMany, 2, 0},
+	{"wake-1000", runWake, 1, 1000},
+	{"wake-1m", runWake, 1, 1000000},
+	{"burst-2t", runBurst, 2, 0},
+	{"handoff-2t", runHandoff, 2, 0},
 	{"lock", runLock, 1, 0},
 	{"lock-handover", runLockHandover, 1, 0},
 	{"lock-2t", runLock, 2, 0},

@@ -17,6 +17,7 @@ namespace fibers = boost::fibers;
 
 static std::vector<fibers::fiber> tasks;
 static std::atomic<long> arrived;
+static std::atomic<bool> begun;
 static long counter;
 
 static void yield()
@@ -46,6 +47,12 @@ static void join_all()
 	tasks.clear();
 }
 
+static void all_arrived(long count)
+{
+	while (arrived < count)
+		yield();
+}
+
 static void run_switch()
 {
 	long count = bench_row->number;
@@ -53,10 +60,15 @@ static void run_switch()
 
 	for (long i = 0; i < count; i++)
 		spawn([times] {
+			arrived++;
+			while (!begun)
+				yield();
 			for (long j = times; j > 0; j--)
 				yield();
 		});
+	all_arrived(count);
 	bench_begin();
+	begun = true;
 	join_all();
 	bench_end(times * count);
 }
@@ -79,12 +91,6 @@ static void wait_at(gate_type &gate)
 
 	arrived++;
 	gate.pop(item);
-}
-
-static void all_arrived(long count)
-{
-	while (arrived < count)
-		yield();
 }
 
 static void run_batches()
@@ -242,18 +248,35 @@ static void run_timers()
 	bench_sleeps_end(BENCH_SLEEPERS);
 }
 
-static void run_memory()
+static void memory(std::size_t stack_size)
 {
 	static gate_type gate;
+	fibers::fixedsize_stack stacks(stack_size);
 
 	tasks.reserve(bench_row->number);
 	bench_memory_begin();
 	for (long i = 1; i <= bench_row->number; i++) {
-		spawn([] { wait_at(gate); });
+		tasks.push_back(fibers::fiber(std::allocator_arg, stacks,
+				[] { wait_at(gate); }));
 		if (i % 1000 == 0)
 			all_arrived(i);
 	}
 	bench_memory_end(bench_row->number);
+}
+
+static void run_memory()
+{
+	memory(fibers::fixedsize_stack::traits_type::default_size());
+}
+
+static void run_memory_64k()
+{
+	memory(65536);
+}
+
+static void run_memory_16k()
+{
+	memory(16384);
 }
 
 static const struct bench_row rows[] = {
@@ -274,7 +297,9 @@ static const struct bench_row rows[] = {
 	{ "fib-20-2t", run_fib, 2, 20 },
 	{ "timers", run_timers, 1, 0 },
 	{ "memory-100k", run_memory, 1, 100000 },
-	{ "memory-1m", run_memory, 1, 1000000 },
+	{ "memory-100k-64k", run_memory_64k, 1, 100000 },
+	{ "memory-100k-16k", run_memory_16k, 1, 100000 },
+	{ "memory-1m", run_memory, 1, BENCH_MILLION },
 	{ NULL, NULL, 0, 0 }
 };
 

@@ -16,14 +16,21 @@ static st_thread_t threads[BENCH_SLEEPERS];
 static st_cond_t gate;
 static st_mutex_t lock;
 static long arrived, counter;
+static int begun;
 
-static st_thread_t spawn(void *(*fn)(void *), void *arg, int joinable)
+static st_thread_t spawn_with(int stack_size, void *(*fn)(void *), void *arg,
+		int joinable)
 {
-	st_thread_t thread = st_thread_create(fn, arg, joinable, 0);
+	st_thread_t thread = st_thread_create(fn, arg, joinable, stack_size);
 
 	if (thread == NULL)
 		bench_cannot(strerror(errno));
 	return thread;
+}
+
+static st_thread_t spawn(void *(*fn)(void *), void *arg, int joinable)
+{
+	return spawn_with(0, fn, arg, joinable);
 }
 
 static void join(st_thread_t thread)
@@ -42,8 +49,17 @@ static void yield(void)
 	st_usleep(0);
 }
 
+static void all_arrived(long count)
+{
+	while (arrived < count)
+		yield();
+}
+
 static void *yield_often(void *times)
 {
+	arrived++;
+	while (!begun)
+		yield();
 	for (long i = *(long *)times; i > 0; i--)
 		yield();
 	return NULL;
@@ -56,7 +72,9 @@ static void run_switch(void)
 
 	for (long i = 0; i < count; i++)
 		threads[i] = spawn(yield_often, &times, 1);
+	all_arrived(count);
 	bench_begin();
+	begun = 1;
 	join_all(count);
 	bench_end(times * count);
 }
@@ -82,12 +100,6 @@ static void *wait_at_gate(void *unused)
 	arrived++;
 	st_cond_wait(gate);
 	return unused;
-}
-
-static void all_arrived(long count)
-{
-	while (arrived < count)
-		yield();
 }
 
 static void run_batches(void)
@@ -175,15 +187,30 @@ static void run_timers(void)
 	bench_sleeps_end(BENCH_SLEEPERS);
 }
 
-static void run_memory(void)
+static void memory(int stack_size)
 {
 	bench_memory_begin();
 	for (long i = 1; i <= bench_row->number; i++) {
-		spawn(wait_at_gate, NULL, 0);
+		spawn_with(stack_size, wait_at_gate, NULL, 0);
 		if (i % 1000 == 0)
 			all_arrived(i);
 	}
 	bench_memory_end(bench_row->number);
+}
+
+static void run_memory(void)
+{
+	memory(0);
+}
+
+static void run_memory_64k(void)
+{
+	memory(65536);
+}
+
+static void run_memory_16k(void)
+{
+	memory(16384);
 }
 
 static const struct bench_row rows[] = {
@@ -196,7 +223,9 @@ static const struct bench_row rows[] = {
 	{ "fib-20", run_fib, 1, 20 },
 	{ "timers", run_timers, 1, 0 },
 	{ "memory-100k", run_memory, 1, 100000 },
-	{ "memory-1m", run_memory, 1, 1000000 },
+	{ "memory-100k-64k", run_memory_64k, 1, 100000 },
+	{ "memory-100k-16k", run_memory_16k, 1, 100000 },
+	{ "memory-1m", run_memory, 1, BENCH_MILLION },
 	{ NULL, NULL, 0, 0 }
 };
 

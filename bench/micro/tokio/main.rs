@@ -7,10 +7,11 @@
 
 use std::future::Future;
 use std::pin::Pin;
-use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
 use std::sync::Arc;
+use std::thread;
 use std::time::{Duration, Instant};
-use tokio::sync::{mpsc, Mutex, Semaphore};
+use tokio::sync::{mpsc, Mutex, OnceCell, Semaphore};
 use tokio::task::yield_now;
 
 #[derive(Clone, Copy)]
@@ -28,6 +29,9 @@ enum Work {
     Batches,
     PingPong,
     Channel,
+    Wake,
+    Burst,
+    Handoff,
     Lock,
     Fib,
     Timers,
@@ -38,15 +42,20 @@ const fn row(name: &'static str, work: Work, threads: usize, number: u64) -> Row
     Row { name, work, threads, number }
 }
 
-const ROWS: [Row; 19] = [
+const ROWS: [Row; 24] = [
     row("switch-2", Work::Switch, 1, 2),
     row("switch-1000", Work::Switch, 1, 1000),
+    row("switch-1m", Work::Switch, 1, 1_000_000),
     row("spawn", Work::Spawn, 1, 0),
     row("spawn-10k", Work::Batches, 1, 0),
     row("ping-pong", Work::PingPong, 1, 0),
     row("ping-pong-2t", Work::PingPong, 2, 0),
     row("channel", Work::Channel, 1, 0),
     row("channel-2t", Work::Channel, 2, 0),
+    row("wake-1000", Work::Wake, 1, 1000),
+    row("wake-1m", Work::Wake, 1, 1_000_000),
+    row("burst-2t", Work::Burst, 2, 0),
+    row("handoff-2t", Work::Handoff, 2, 0),
     row("lock", Work::Lock, 1, 0),
     row("lock-handover", Work::Lock, 1, 1),
     row("lock-2t", Work::Lock, 2, 0),
@@ -104,6 +113,7 @@ impl Watch {
         self.value("wall_ns", wall / count as f64);
         self.value("cpu_ns", cpu / count as f64);
         self.value("cores", cpu / wall);
+        self.value("count", count as f64);
     }
 }
 
@@ -115,17 +125,44 @@ async fn join_all(tasks: Tasks) {
     }
 }
 
+/// Tasks have begun, and may go on.
+#[derive(Default)]
+struct Start {
+    arrived: AtomicU64,
+    begun: AtomicBool,
+}
+
+impl Start {
+    fn arrive(&self) {
+        self.arrived.fetch_add(1, Ordering::Relaxed);
+    }
+
+    async fn all_arrived(&self, count: u64) {
+        while self.arrived.load(Ordering::Relaxed) < count {
+            yield_now().await;
+        }
+    }
+}
+
 async fn switch(row: Row) {
     let each = times(10_000_000) / row.number;
+    let start = Arc::new(Start::default());
     let mut tasks = Tasks::new();
     for _ in 0..row.number {
+        let start = start.clone();
         tasks.push(tokio::spawn(async move {
+            start.arrive();
+            while !start.begun.load(Ordering::Relaxed) {
+                yield_now().await;
+            }
             for _ in 0..each {
                 yield_now().await;
             }
         }));
     }
+    start.all_arrived(row.number).await;
     let watch = Watch::begin(row);
+    start.begun.store(true, Ordering::Relaxed);
     join_all(tasks).await;
     watch.end(each * row.number);
 }
@@ -142,23 +179,17 @@ async fn spawn(row: Row) {
 /// What tasks wait at until it is closed, and how many have come there.
 struct Gate {
     closed: Semaphore,
-    arrived: AtomicU64,
+    start: Start,
 }
 
 impl Gate {
     fn new() -> Arc<Gate> {
-        Arc::new(Gate { closed: Semaphore::new(0), arrived: AtomicU64::new(0) })
+        Arc::new(Gate { closed: Semaphore::new(0), start: Start::default() })
     }
 
     async fn wait(&self) {
-        self.arrived.fetch_add(1, Ordering::Relaxed);
+        self.start.arrive();
         let _ = self.closed.acquire().await;
-    }
-
-    async fn all_arrived(&self, count: u64) {
-        while self.arrived.load(Ordering::Relaxed) < count {
-            yield_now().await;
-        }
     }
 }
 
@@ -176,7 +207,7 @@ async fn batches(row: Row) {
             let gate = gate.clone();
             tasks.push(tokio::spawn(async move { gate.wait().await }));
         }
-        gate.all_arrived(BATCH).await;
+        gate.start.all_arrived(BATCH).await;
         gate.closed.close();
         join_all(tasks).await;
     }
@@ -213,6 +244,122 @@ async fn channel(row: Row) {
         assert_eq!(get.recv().await, Some(i));
     }
     watch.end(count);
+}
+
+/// The numbers of tasks, by chance but each time the same.
+struct Random(u64);
+
+impl Random {
+    fn below(&mut self, count: u64) -> usize {
+        self.0 ^= self.0 << 13;
+        self.0 ^= self.0 >> 7;
+        self.0 ^= self.0 << 17;
+        (self.0 % count) as usize
+    }
+}
+
+async fn wake(row: Row) {
+    let count = times(1_000_000);
+    let start = Arc::new(Start::default());
+    let (put_back, mut get_back) = mpsc::channel::<u64>(1);
+    let mut inboxes = Vec::new();
+    for _ in 0..row.number {
+        let (put, mut inbox) = mpsc::channel::<u64>(1);
+        let (start, put_back) = (start.clone(), put_back.clone());
+        inboxes.push(put);
+        tokio::spawn(async move {
+            start.arrive();
+            while let Some(item) = inbox.recv().await {
+                put_back.send(item).await.unwrap();
+            }
+        });
+    }
+    start.all_arrived(row.number).await;
+    let mut random = Random(88_172_645_463_325_252);
+    let watch = Watch::begin(row);
+    for i in 0..count {
+        inboxes[random.below(row.number)].send(i).await.unwrap();
+        assert_eq!(get_back.recv().await, Some(i));
+    }
+    watch.end(2 * count);
+    std::process::exit(0);
+}
+
+fn compute(us: u64) {
+    let end = Instant::now() + Duration::from_micros(us);
+    while Instant::now() < end {}
+}
+
+/// How soon another thread took up what one gave to do.
+#[derive(Default)]
+struct TakenUp {
+    us: Vec<f64>,
+    elsewhere: u64,
+}
+
+impl TakenUp {
+    fn add(&mut self, late: Duration, elsewhere: bool) {
+        self.us.push(late.as_nanos() as f64 / 1e3);
+        self.elsewhere += u64::from(elsewhere);
+    }
+
+    fn end(mut self, row: Row) {
+        let watch = Watch::begin(row);
+        let count = self.us.len();
+        self.us.sort_unstable_by(f64::total_cmp);
+        watch.value("p50_us", self.us[count / 2]);
+        watch.value("p99_us", self.us[count * 99 / 100]);
+        watch.value("elsewhere", self.elsewhere as f64 / count as f64);
+    }
+}
+
+async fn burst(row: Row) {
+    const BURST: usize = 8;
+    let mut taken_up = TakenUp::default();
+    for _ in 0..times(200) {
+        compute(2000);
+        let giver = thread::current().id();
+        let first = Arc::new(OnceCell::new());
+        let begin = Instant::now();
+        let mut tasks = Tasks::with_capacity(BURST);
+        for _ in 0..BURST {
+            let first = first.clone();
+            tasks.push(tokio::spawn(async move {
+                if thread::current().id() != giver {
+                    let _ = first.set(begin.elapsed());
+                }
+                compute(200);
+            }));
+        }
+        join_all(tasks).await;
+        let late = first.get().copied();
+        taken_up.add(late.unwrap_or_else(|| begin.elapsed()), late.is_some());
+    }
+    taken_up.end(row);
+}
+
+async fn handoff(row: Row) {
+    let (put_there, mut get_there) = mpsc::channel(1);
+    let (put_back, mut get_back) = mpsc::channel(1);
+    let taker = tokio::spawn(async move {
+        let mut taken_up = TakenUp::default();
+        while let Some((begin, giver)) = get_there.recv().await {
+            let late = Instant::elapsed(&begin);
+            taken_up.add(late, thread::current().id() != giver);
+            put_back.send(()).await.unwrap();
+        }
+        taken_up
+    });
+    for _ in 0..times(100) {
+        yield_now().await;
+        compute(2000);
+        let now = (Instant::now(), thread::current().id());
+        put_there.send(now).await.unwrap();
+        compute(5000);
+        get_back.recv().await.unwrap();
+    }
+    drop(put_there);
+    taker.await.unwrap().end(row);
 }
 
 async fn lock(row: Row) {
@@ -307,7 +454,7 @@ async fn memory(row: Row) {
         let same = gate.clone();
         tokio::spawn(async move { same.wait().await });
         if i % 1000 == 0 {
-            gate.all_arrived(i).await;
+            gate.start.all_arrived(i).await;
         }
     }
     let wall = watch.wall_ns();
@@ -327,6 +474,9 @@ async fn run(row: Row) {
         Work::Batches => batches(row).await,
         Work::PingPong => ping_pong(row).await,
         Work::Channel => channel(row).await,
+        Work::Wake => wake(row).await,
+        Work::Burst => burst(row).await,
+        Work::Handoff => handoff(row).await,
         Work::Lock => lock(row).await,
         Work::Fib => fork_join(row).await,
         Work::Timers => timers(row).await,
