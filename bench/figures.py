@@ -119,23 +119,6 @@ class Result:
         value = spread.median * scale
         return value, goal.met_by(value)
 
-    def says_term(self, term):
-        if term.program is None:
-            return f"{term.factor:g}"
-        text = f"{abs(term.factor):g} \u00d7 "
-        text += self.titles.get(term.program, term.program)
-        return text if term.row == self.line.row else f"{text} ({term.row})"
-
-    def says(self, goal):
-        """A goal as people read it."""
-        words = [goal.metric] if goal.metric != self.line.metric else []
-        words.append("at most" if goal.relation == "<=" else "at least")
-        for i, term in enumerate(goal.terms):
-            if i > 0:
-                words.append("+" if term.factor > 0 else "\u2212")
-            words.append(self.says_term(term))
-        return " ".join(words)
-
 
 def results(lines, records, programs):
     """The lines of which there is any figure."""

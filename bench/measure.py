@@ -14,6 +14,7 @@ import time
 CANNOT = 77
 CALIBRATION_DIVISOR = 50
 RUN_LIMIT_SECONDS = 60
+TRIES = 2       # a row that has failed so often is given up
 TRACE = ["strace", "-f", "-c", "-U", "calls,name", "-o"]
 
 
@@ -50,7 +51,8 @@ class Job:
         self.fixed = line.fixed
         self.traced = line.traced
         self.divisor = 1
-        self.failure = ""
+        self.failure = ""       # of the last run
+        self.failures = 0
 
     def run_once(self, divisor, before=()):
         """What it printed, nothing if it failed, and how long it took."""
@@ -83,6 +85,7 @@ class Job:
         self.divisor = max(1, round(CALIBRATION_DIVISOR * took / seconds))
 
     def fail(self, status, output):
+        self.failures += 1
         text = " ".join(output.split())[-200:]
         self.failure = text if status == CANNOT else f"status {status}: {text}"
 
@@ -105,6 +108,7 @@ class Job:
         return {"calls": max(0.0, (calls - short_calls) / (count - short))}
 
     def measure(self, number):
+        self.failure = ""
         others = OtherWork()
         begin = time.monotonic()
         found = self.count_calls() if self.traced \
@@ -224,7 +228,7 @@ def measure(groups, options, raw, progress):
             progress.step(f"round {number + 1} of {rounds}, "
                           f"{job.row}: {job.program.title}",
                           len(records) / count)
-            if job.failure and number > 0:
+            if job.failures >= TRIES:
                 continue
             record = job.measure(number)
             raw.write(json.dumps(record) + "\n")

@@ -32,7 +32,7 @@ body {
 	margin: 0; background: var(--page); color: var(--ink);
 	font: 16px/1.5 system-ui, "Segoe UI", Roboto, "DejaVu Sans", sans-serif;
 }
-main { max-width: 76rem; margin: 0 auto; padding: 2.5rem 1.1rem 4rem; }
+main { max-width: 80rem; margin: 0 auto; padding: 2.5rem 1.1rem 4rem; }
 h1 { font-size: 2.3rem; line-height: 1.1; margin: 0 0 .6rem;
 	letter-spacing: -.02em; }
 h1 em { font-style: normal; color: var(--ours); }
@@ -67,6 +67,7 @@ svg text { font-size: 12.5px; fill: var(--ink);
 	font-variant-numeric: tabular-nums; }
 svg .quiet { fill: var(--soft); }
 svg .strong { font-weight: 650; }
+svg .group { font-weight: 600; letter-spacing: .02em; }
 .ours { fill: var(--ours); } .peer { fill: var(--peer); }
 .best { fill: var(--best); } .slower { fill: var(--bad); }
 .axis { stroke: var(--rule); }
@@ -76,10 +77,15 @@ svg .limit-text { fill: var(--limit); }
 svg text.ours { fill: var(--ours); } svg text.slower { fill: var(--bad); }
 .goals { list-style: none; margin: .9rem 0 0; padding: 0; display: flex;
 	flex-wrap: wrap; gap: .4rem; font-size: .8rem; }
-.goals li { padding: .1rem .6rem; border-radius: 99px; }
+.goals li { padding: .1rem .6rem; border-radius: .75rem; }
 .met { background: var(--tint); color: var(--good); }
 .missed { background: var(--warm); color: var(--bad); }
 .open { border: 1px solid var(--rule); color: var(--soft); }
+details { margin: .7rem 0 0; }
+summary { cursor: pointer; }
+details ul { margin: .6rem 0 0; padding-left: 1.2rem; font-size: .9rem;
+	columns: 26rem; }
+details b { font-weight: 600; }
 .legend { display: flex; flex-wrap: wrap; gap: .3rem 1.3rem;
 	font-size: .9rem; color: var(--soft); margin: 0 0 1rem; padding: 0;
 	list-style: none; }
@@ -94,11 +100,16 @@ svg text.ours { fill: var(--ours); } svg text.slower { fill: var(--bad); }
 	border: 1px solid var(--rule); border-radius: 12px; }
 table { border-collapse: collapse; width: 100%; font-size: .88rem;
 	font-variant-numeric: tabular-nums; }
-th, td { padding: .4rem .6rem; text-align: right; white-space: nowrap;
+th, td { padding: .35rem .45rem; text-align: right; white-space: nowrap;
 	border-bottom: 1px solid var(--rule); }
 tr:last-child td { border-bottom: 0; }
-th { color: var(--soft); font-weight: 500; }
+th { color: var(--soft); font-weight: 500; white-space: normal;
+	vertical-align: bottom; line-height: 1.2; }
 th:nth-child(-n+2), td:nth-child(-n+2) { text-align: left; }
+td:nth-child(2) { white-space: normal; min-width: 11rem; }
+td small { display: block; color: var(--soft); font-size: .75rem;
+	font-weight: 400; line-height: 1.1; }
+.wide + .wide { margin-top: 1rem; }
 td.won { color: var(--ours); font-weight: 650; }
 td.yes { color: var(--good); } td.no { color: var(--bad); }
 td.text { white-space: normal; text-align: left; min-width: 14rem; }
@@ -108,6 +119,7 @@ footer ul { padding-left: 1.1rem; }
 """
 
 LINE = 38		# pixels of a bar with its label
+HEADING = 36		# and of a heading above some of them
 CLIP = 10		# a bar that is as often as long as ours is cut
 
 
@@ -160,10 +172,14 @@ def overview(results):
         return ""
     reach = max(1.0, min(5.0, max(abs(math.log2(times))
                                   for _, times in shown)))
-    height = LINE * len(shown) + 4
     parts = []
-    for i, (result, times) in enumerate(shown):
-        y = i * LINE
+    y = group = 0
+    for result, times in shown:
+        if result.line.group != group:
+            group = result.line.group
+            parts.append(f'<text x="0" y="{y + 24}" class="quiet group">'
+                         f"{escape(group)}</text>")
+            y += HEADING
         share = max(-1.0, min(1.0, math.log2(times) / reach)) / 2
         x = 0.5 if share >= 0 else 0.5 + share
         kind = "ours" if share >= 0 else "slower"
@@ -175,13 +191,14 @@ def overview(results):
             f'<line x1="50%" x2="50%" y1="{y + 17}" y2="{y + 33}" '
             f'class="whisker"/><rect x="{percent(x)}" y="{y + 20}" height="10" rx="2" '
             f'width="{percent(max(abs(share), .002))}" class="{kind}"/>')
+        y += LINE
     return (
         "<h2>coloop and the best peer of each row</h2>"
         '<ul class="legend"><li class="l-ours"><i></i>coloop is better</li>'
         '<li class="l-slower"><i></i>the peer is better</li>'
         "<li>The scale is logarithmic; the line is the best peer.</li></ul>"
         '<div class="card">'
-        + svg(height, "coloop in relation to the best peer", parts)
+        + svg(y + 4, "coloop in relation to the best peer", parts)
         + "</div>")
 
 
@@ -243,11 +260,11 @@ def chart(result):
 
 def goal_item(result, goal, value, met):
     if met is None:
-        return (f'<li class="open">{escape(result.says(goal))}: '
+        return (f'<li class="open">{escape(text.says(result, goal))}: '
                 "not measured</li>")
     kind, mark = ("met", "\u2713") if met else ("missed", "\u2717")
-    return (f'<li class="{kind}">{mark} {escape(result.says(goal))}: '
-            f"{text.found(goal, value)}</li>")
+    return (f'<li class="{kind}">{mark} {escape(text.says(result, goal))}: '
+            f"{text.found(result, goal, value)}</li>")
 
 
 def card(result):
@@ -275,31 +292,60 @@ def cards(results):
     return "".join(parts)
 
 
+def missed(results):
+    """All goals that aren't met, for who looks for them."""
+    items = [f"<li><b>{escape(result.line.title)}</b> "
+             f"{escape(text.says(result, goal))}: {text.found(result, goal, value)}</li>"
+             for result in results for goal, value, met in result.goals
+             if met is False]
+    if not items:
+        return ""
+    return (f'<details class="card"><summary>{len(items)} goals that are not '
+            f'met</summary><ul>{"".join(items)}</ul></details>')
+
+
 # --- Tables ------------------------------------------------------------------
 
+def with_spread(spread):
+    if spread is None:
+        return ""
+    return (f"{text.number(spread.median)}<small>{text.number(spread.least)}"
+            f"\u2013{text.number(spread.most)}</small>")
+
+
 def table(results):
+    """Of one suite, for each has peers of its own."""
     peers = text.peers_of(results)
-    headings = ["", "", "limit", "coloop", "min-max", *peers.values(),
-                "to the limit", "to the best", "goals"]
+    headings = ["", "", "", "limit", "coloop", "to the limit",
+                "to the best", "goals", *peers.values()]
     rows = ["<tr>" + "".join(f"<th>{escape(heading)}</th>"
                              for heading in headings) + "</tr>"]
     for result in results:
-        cell = text.cells(result)
         times = advantage(result)
         won = ' class="won"' if times is not None and times >= 1 else ""
+        limit = "" if result.limit is None else text.number(result.limit)
         verdict = text.verdict(result)
-        parts = [f"<td>{escape(cell[0])}</td><td>{escape(cell[1])}</td>",
-                 f"<td>{escape(cell[4])}</td>",
-                 f"<td{won}>{escape(cell[2])}</td>",
-                 f"<td>{escape(cell[3])}</td>"]
+        parts = [f"<td>{escape(result.line.number)}</td>",
+                 f"<td>{escape(result.line.title)}</td>",
+                 f'<td class="soft">{escape(result.line.unit)}</td>',
+                 f"<td>{limit}</td>",
+                 f"<td{won}>{with_spread(result.ours)}</td>",
+                 f"<td>{text.ratio(result.to_limit)}</td>",
+                 f"<td{won}>{text.ratio(result.to_best)}</td>",
+                 f'<td class="{verdict}">{verdict}</td>']
         for name in peers:
             spread = result.spreads.get(name)
             value = text.number(spread.median) if spread else ""
             parts.append(f"<td>{value}</td>")
-        parts += [f"<td>{cell[5]}</td><td{won}>{cell[7]}</td>",
-                  f'<td class="{verdict}">{verdict}</td>']
         rows.append("<tr>" + "".join(parts) + "</tr>")
     return f'<div class="wide"><table>{"".join(rows)}</table></div>'
+
+
+def all_tables(results):
+    suites = dict.fromkeys(result.line.suite for result in results)
+    return "".join(table([result for result in results
+                          if result.line.suite == suite])
+                   for suite in suites)
 
 
 def machine_table(results):
@@ -351,6 +397,8 @@ LEGEND = """<ul class="legend"><li class="l-ours"><i></i>coloop</li>
 
 def page(results, about, failures):
     compared, machine = text.ours_first(results)
+    where = ", ".join(line.split(": ", 1)[1] for line in about
+                      if line.startswith(("machine: ", "date: ")))
     notes = "".join(f"<li>{escape(line)}</li>" for line in about + failures)
     return f"""<!DOCTYPE html>
 <html lang="en">
@@ -362,7 +410,9 @@ def page(results, about, failures):
 <h1><em>coloop</em> in figures</h1>
 <p class="lead">What its operations cost, beside the same work in other
 runtimes and beside the least that the machine allows.</p>
+<p class="soft">{escape(where)}</p>
 {tiles(compared)}
+{missed(compared)}
 {overview(compared)}
 <h2>How to read the charts</h2>
 <p>Each bar is the median of runs that took turns, so that what disturbed the
@@ -371,7 +421,7 @@ otherwise; ratios are taken between runs that followed each other.</p>
 {LEGEND}
 {cards(compared)}
 <h2>All figures</h2>
-{table(compared)}
+{all_tables(compared)}
 {machine_table(machine)}
 <footer><h2>How they were taken</h2><ul>{notes}</ul></footer>
 </main>

@@ -20,6 +20,15 @@ def number(value, unit=""):
     return f"{text} {unit}".strip()
 
 
+MICROSECONDS = "\u00b5s"
+
+# What people call a metric, where a goal is not about that of its line.
+NAMES = {"cores": "cores busy", "cpu_ns": "CPU time", "early": "too early",
+         "elsewhere": "part that another thread ran",
+         "in_vain": "reads in vain", "page_table_bytes": "page tables",
+         "page_tables": "page tables", "rss": "memory",
+         "wakeups": "wake-ups"}
+
 STEPS = {"ns": (1000, ["ns", "us", "ms", "s"]),
          "us": (1000, ["us", "ms", "s"]),
          "s": (1000, ["s"]),
@@ -32,7 +41,7 @@ def human(value, unit):
     while len(units) > 1 and abs(value) >= 10 * step:
         value /= step
         units = units[1:]
-    return number(value, units[0].replace("us", "\u00b5s"))
+    return number(value, units[0].replace("us", MICROSECONDS))
 
 
 def ratio(spread):
@@ -47,8 +56,40 @@ def verdict(result):
     return "yes" if all(known) else "no"
 
 
-def found(goal, value):
+def unit_of(result, goal):
+    """Of the figures in a goal, where they are none of its line's."""
+    return result.line.unit if goal.metric == result.line.metric else ""
+
+
+def says_term(result, goal, term):
+    if term.program is None:
+        unit = unit_of(result, goal).replace("us", MICROSECONDS)
+        return f"{term.factor:,g} {unit}".strip()
+    title = result.titles.get(term.program, term.program)
+    row = "" if term.row == result.line.row else f" ({term.row})"
+    factor = abs(term.factor)
+    if factor == 1 and len(goal.terms) > 1:
+        return title + row
+    return f"{factor:g} \u00d7 {title}{row}"
+
+
+def says(result, goal):
+    """A goal as people read it."""
+    words = []
+    if goal.metric != result.line.metric:
+        words.append(NAMES.get(goal.metric, goal.metric) + ":")
+    words.append("at most" if goal.relation == "<=" else "at least")
+    for i, term in enumerate(goal.terms):
+        if i > 0:
+            words.append("+" if term.factor > 0 else "\u2212")
+        words.append(says_term(result, goal, term))
+    return " ".join(words)
+
+
+def found(result, goal, value):
     """What stands against a goal."""
+    if goal.constant:
+        return human(value, unit_of(result, goal))
     return number(value) + ("" if len(goal.terms) == 1 else " times that")
 
 
