@@ -321,6 +321,16 @@ static inline struct bench_memory bench_memory(void)
 	return memory;
 }
 
+/* The size of stacks that a row like stacks-64k names, or else OTHERWISE. */
+static inline size_t bench_stack_size(size_t otherwise)
+{
+	unsigned kib;
+
+	if (sscanf(bench_row->name, "stacks-%uk", &kib) == 1)
+		return (size_t)kib << 10;
+	return otherwise;
+}
+
 static inline void bench_memory_begin(void)
 {
 	bench_memory_before = bench_memory();

@@ -484,12 +484,12 @@ static void run_timers(void)
 
 /* Memory */
 
-static void memory(size_t stack_size)
+static void run_memory(void)
 {
 	struct co_task_attr attr = CO_TASK_ATTR_INIT;
 	struct co_channel *gate = channel(0);
 
-	attr.stack_size = stack_size;
+	attr.stack_size = bench_stack_size(0);
 	bench_memory_begin();
 	for (long i = 1; i <= bench_row->number; i++) {
 		good(co_spawn_with(NULL, &attr, wait_at, gate, NULL), "spawn");
@@ -498,21 +498,6 @@ static void memory(size_t stack_size)
 	}
 	bench_memory_end(bench_row->number);
 	exit(0);
-}
-
-static void run_memory(void)
-{
-	memory(0);
-}
-
-static void run_memory_64k(void)
-{
-	memory(65536);
-}
-
-static void run_memory_16k(void)
-{
-	memory(16384);
 }
 
 static const struct bench_row rows[] = {
@@ -541,8 +526,8 @@ static const struct bench_row rows[] = {
 	{ "fib-30-2t", run_fib, 2, 30 },
 	{ "timers", run_timers, 1, 0 },
 	{ "memory-100k", run_memory, 1, 100000 },
-	{ "memory-100k-64k", run_memory_64k, 1, 100000 },
-	{ "memory-100k-16k", run_memory_16k, 1, 100000 },
+	{ "stacks-64k", run_memory, 1, 100000 },
+	{ "stacks-16k", run_memory, 1, 100000 },
 	{ "memory-1m", run_memory, 1, BENCH_MILLION },
 	{ NULL, NULL, 0, 0 }
 };

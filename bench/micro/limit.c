@@ -598,9 +598,11 @@ static void run_timers(void)
 	bench_sleeps_end(BENCH_SLEEPERS);
 }
 
-static void memory(size_t stack)
+/* By default they are as far from each other as ours, for that is what page
+ * tables depend on. */
+static void run_memory(void)
 {
-	stack_size = stack;
+	stack_size = bench_stack_size(262144);
 	bench_memory_begin();
 	for (long i = 1; i <= bench_row->number; i++) {
 		spawn(wait_at_gate, NULL);
@@ -608,22 +610,6 @@ static void memory(size_t stack)
 			all_arrived(i);
 	}
 	bench_memory_end(bench_row->number);
-}
-
-/* As far from each other as ours, for that is what the tables depend on. */
-static void run_memory(void)
-{
-	memory(262144);
-}
-
-static void run_memory_64k(void)
-{
-	memory(65536);
-}
-
-static void run_memory_16k(void)
-{
-	memory(16384);
 }
 
 static const struct bench_row rows[] = {
@@ -641,8 +627,8 @@ static const struct bench_row rows[] = {
 	{ "fib-30", run_fib, 1, 30 },
 	{ "timers", run_timers, 1, 0 },
 	{ "memory-100k", run_memory, 1, 100000 },
-	{ "memory-100k-64k", run_memory_64k, 1, 100000 },
-	{ "memory-100k-16k", run_memory_16k, 1, 100000 },
+	{ "stacks-64k", run_memory, 1, 100000 },
+	{ "stacks-16k", run_memory, 1, 100000 },
 	{ "memory-1m", run_memory, 1, BENCH_MILLION },
 	{ NULL, NULL, 0, 0 }
 };

@@ -248,10 +248,11 @@ static void run_timers()
 	bench_sleeps_end(BENCH_SLEEPERS);
 }
 
-static void memory(std::size_t stack_size)
+static void run_memory()
 {
 	static gate_type gate;
-	fibers::fixedsize_stack stacks(stack_size);
+	fibers::fixedsize_stack stacks(bench_stack_size(
+			fibers::fixedsize_stack::traits_type::default_size()));
 
 	tasks.reserve(bench_row->number);
 	bench_memory_begin();
@@ -262,21 +263,6 @@ static void memory(std::size_t stack_size)
 			all_arrived(i);
 	}
 	bench_memory_end(bench_row->number);
-}
-
-static void run_memory()
-{
-	memory(fibers::fixedsize_stack::traits_type::default_size());
-}
-
-static void run_memory_64k()
-{
-	memory(65536);
-}
-
-static void run_memory_16k()
-{
-	memory(16384);
 }
 
 static const struct bench_row rows[] = {
@@ -297,8 +283,8 @@ static const struct bench_row rows[] = {
 	{ "fib-20-2t", run_fib, 2, 20 },
 	{ "timers", run_timers, 1, 0 },
 	{ "memory-100k", run_memory, 1, 100000 },
-	{ "memory-100k-64k", run_memory_64k, 1, 100000 },
-	{ "memory-100k-16k", run_memory_16k, 1, 100000 },
+	{ "stacks-64k", run_memory, 1, 100000 },
+	{ "stacks-16k", run_memory, 1, 100000 },
 	{ "memory-1m", run_memory, 1, BENCH_MILLION },
 	{ NULL, NULL, 0, 0 }
 };

@@ -187,8 +187,10 @@ static void run_timers(void)
 	bench_sleeps_end(BENCH_SLEEPERS);
 }
 
-static void memory(int stack_size)
+static void run_memory(void)
 {
+	int stack_size = (int)bench_stack_size(0);
+
 	bench_memory_begin();
 	for (long i = 1; i <= bench_row->number; i++) {
 		spawn_with(stack_size, wait_at_gate, NULL, 0);
@@ -196,21 +198,6 @@ static void memory(int stack_size)
 			all_arrived(i);
 	}
 	bench_memory_end(bench_row->number);
-}
-
-static void run_memory(void)
-{
-	memory(0);
-}
-
-static void run_memory_64k(void)
-{
-	memory(65536);
-}
-
-static void run_memory_16k(void)
-{
-	memory(16384);
 }
 
 static const struct bench_row rows[] = {
@@ -223,8 +210,8 @@ static const struct bench_row rows[] = {
 	{ "fib-20", run_fib, 1, 20 },
 	{ "timers", run_timers, 1, 0 },
 	{ "memory-100k", run_memory, 1, 100000 },
-	{ "memory-100k-64k", run_memory_64k, 1, 100000 },
-	{ "memory-100k-16k", run_memory_16k, 1, 100000 },
+	{ "stacks-64k", run_memory, 1, 100000 },
+	{ "stacks-16k", run_memory, 1, 100000 },
 	{ "memory-1m", run_memory, 1, BENCH_MILLION },
 	{ NULL, NULL, 0, 0 }
 };
