@@ -30,7 +30,7 @@ def arguments():
     add("--repeat", type=int, default=9, metavar="N", help="rounds")
     add("--minutes", type=float, default=240, metavar="M",
         help="begin no round that would not end by then")
-    add("--seconds", type=float, default=0.5, metavar="S",
+    add("--seconds", type=float, default=0.3, metavar="S",
         help="for one run; what can be divided is divided")
     add("--quick", action="store_true", help="without the longest rows")
     add("--suite", default="", metavar="A,B", help="only these suites")

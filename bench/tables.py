@@ -87,7 +87,7 @@ class Goal:
             sign = -1 if words[count:count + 1] == ["-"] else 1
             words = words[count + 1:]
         self.constant = self.terms[0].program is None
-        # A sum has no single factor to be shown: it is met at once its value.
+        # A sum has no one factor to be shown beside: once its value will do.
         self.bound = self.terms[0].factor if len(self.terms) == 1 else 1
 
     def met_by(self, value):

@@ -57,7 +57,7 @@ def verdict(result):
 
 
 def unit_of(result, goal):
-    """Of the figures in a goal, where they are none of its line's."""
+    """The unit of a goal's figures, which is known of its line's metric."""
     return result.line.unit if goal.metric == result.line.metric else ""
 
 

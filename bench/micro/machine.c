@@ -218,6 +218,7 @@ static void run_burst(void)
 	stay_on(0);
 	if (pthread_create(&thread, NULL, other_sleeper, NULL) != 0)
 		bench_cannot("no second thread");
+	usleep(1000);
 	for (long i = 0; i < count; i++) {
 		int64_t begin, ran;
 
