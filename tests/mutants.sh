@@ -1,0 +1,305 @@
+#!/bin/sh
+# SPDX-License-Identifier: MIT
+#
+# mutants.sh LIST... - seeded faults, each of which a check must find
+#
+# Run by `make explore-mutants' and `make check-mutants', which say how to
+# compile and link.  A LIST is a script of the calls below, in this order:
+#
+#   fault WHAT          begin a fault, in a copy of lib/ and include/
+#   edit FILE SED...    change FILE, a path below lib/ or from the top, by sed
+#                       scripts.  Each must change something: if one doesn't,
+#                       the code that it is for has moved, and that is reported
+#   also FILE...        what else is compiled: it includes a header that was
+#                       edited
+#   found_by explore SCENARIO        the exploration fails (tests/explore/)
+#   found_by unit PROGRAM PATTERN    so does one of the unit tests
+#   found_by torture PROGRAM OPTION...       and a torture program
+#   mutant WHAT SCENARIO "FILE..." SED...    all of it for one scenario: FILE is
+#                       edited and the others are compiled
+#
+# A unit test or torture program must pass first as it is.  Writes TAP.  ONLY
+# tells a part of the names of the faults that are wanted.  With --table it
+# writes rows of a table instead, of the faults whose names begin with the name
+# of a flaw.
+
+top=${top_srcdir:-$(dirname "$0")/..}
+
+
+# --- One fault ----------------------------------------------------------------
+
+index=0		# of the last fault
+what=		# its name
+wanted=		# it is ours to try
+broken=		# why it can't be tried
+units=		# what is to be compiled
+checks=		# for the table: what finds it
+
+# The row of the last fault, if a table is wanted.
+end_row()
+{
+	[ -n "$table" ] && [ -n "$checks" ] || return 0
+	flaw=${what%% *}
+	case $flaw in
+	[A-Z][0-9]*) echo "| $flaw | ${what#* } | $checks |" ;;
+	esac
+	checks=
+}
+
+report()
+{
+	printf '%s - %s\n' "$1" "$2"
+}
+
+fault()
+{
+	end_row
+	what=$1 broken='' units='' wanted=''
+	index=$((index + 1))
+	[ $((index % parts)) = "$part" ] || return 0
+	case $what in
+	*"$ONLY"*) wanted=yes ;;
+	*) return 0 ;;
+	esac
+	[ -z "$table" ] || return 0
+	rm -rf "$work/lib" "$work/include" "$work/explore" "$work/program"
+	cp -R "$top/lib" "$top/include" "$work"
+	chmod -R u+w "$work/lib" "$work/include"
+}
+
+path_of()
+{
+	case $1 in
+	include/*|tests/*) echo "$1" ;;
+	*) echo "lib/$1" ;;
+	esac
+}
+
+edit()
+{
+	[ -n "$wanted" ] && [ -z "$table" ] || return 0
+	path=$(path_of "$1")
+	shift
+	for script
+	do
+		sed "$script" "$work/$path" >"$work/edited"
+		! cmp -s "$work/edited" "$work/$path" ||
+			broken="nothing to change in $path: $script"
+		cp "$work/edited" "$work/$path"
+	done
+	case $path in
+	*.c) units="$units $path" ;;
+	esac
+}
+
+also()
+{
+	for file
+	do
+		units="$units $(path_of "$file")"
+	done
+}
+
+# --- Building it --------------------------------------------------------------
+
+# compile KIND: explore or program.
+compile()
+{
+	[ ! -d "$work/$1" ] || return 0
+	mkdir "$work/$1"
+	for unit in $units
+	do
+		case $unit in
+		tests/explore/*) [ "$1" = explore ] || continue ;;
+		tests/*) [ "$1" = program ] || continue ;;
+		esac
+		case $unit in
+		tests/*) from=$top/$unit ;;
+		*) from=$work/$unit ;;
+		esac
+		[ "$1" = explore ] && flags=$EXPLORE_FLAGS ||
+			flags=$PROGRAM_FLAGS
+		# shellcheck disable=SC2086
+		$COMPILE -iquote "$work/lib" -I"$work/include" $flags -w \
+			-c "$from" -o "$work/$1/$(basename "$unit" .c).o" ||
+			return 1
+	done
+}
+
+# What is compiled anew comes first, so the rest is not taken.
+link_explore()
+{
+	others=
+	for object in tests/explore/explore-*.o
+	do
+		[ -e "$work/explore/${object##*-}" ] ||
+			others="$others $object"
+	done
+	# shellcheck disable=SC2086
+	$COMPILE $EXPLORE_LINK -o "$work/check" "$work"/explore/*.o $others \
+		$EXPLORE_LIBRARIES
+}
+
+# link_program PROGRAM: a path below tests/.
+link_program()
+{
+	flags='' others=
+	case $1 in
+	test_fault) flags=$FAULT_LINK others=tests/fault.o ;;
+	esac
+	[ -e "$work/program/$(basename "$1").o" ] ||
+		others="$others tests/$1.o"
+	# shellcheck disable=SC2086
+	$COMPILE $PROGRAM_LINK $flags -o "$work/check" "$work"/program/*.o \
+		$others $PROGRAM_LIBRARIES
+}
+
+# --- Seeing it ----------------------------------------------------------------
+
+# run PROGRAM ARGUMENT...: as $how says; status 0 if nothing was found.
+run()
+{
+	case $how in
+	explore)
+		# SECONDS would be the shell's own.
+		timeout 120 "$1" --brief --scenario "$2" \
+			${EXPLORE_SECONDS:+--seconds "$EXPLORE_SECONDS"} ;;
+	unit)
+		CO_TEST_TIMEOUT=10 timeout 60 "$1" --filter "$2" --jobs 2 ;;
+	torture)
+		timeout 100 "$@" ;;
+	esac
+}
+
+# passes PROGRAM ARGUMENT...: the check finds nothing where nothing is wrong.
+passes()
+{
+	control="$work/passed/$(printf '%s' "$how $*" | tr -c '[:alnum:]' _)"
+	[ ! -e "$control" ] || return 0
+	program=tests/$1
+	shift
+	run "$program" "$@" >"$work/log" 2>&1 </dev/null &&
+		mkdir -p "$work/passed" && : >"$control"
+}
+
+# The line of the log that says best what was found.
+evidence()
+{
+	case $how in
+	explore)
+		sed -n '/^not ok/,$ { /^# [0-9]* schedules/ { p; n; p; q; }; }' \
+			"$work/log" ;;
+	*)
+		grep -m 1 -E 'expected|got|FAIL|CRASH|Timeout|hangs|Sanitizer' \
+			"$work/log" | sed 's/^/# /' ;;
+	esac
+}
+
+# Build it and run it.  Returns whether it was found.
+try()
+{
+	case $how in
+	explore)
+		compile explore && link_explore && found "$@" ;;
+	*)
+		passes "$@" || {
+			echo "it fails without the fault, too"
+			return 1
+		} >>"$work/log"
+		compile program && link_program "$1" && shift && found "$@" ;;
+	esac
+}
+
+# Whether the check says itself that something is wrong: a program that can't
+# even be run is no proof.
+found()
+{
+	run "$work/check" "$@" >"$work/log" 2>&1 </dev/null
+	status=$?
+	case $how in
+	explore) grep -q '^not ok' "$work/log" ;;
+	unit) [ $status = 124 ] || grep -qE '^\[(FAIL|----)\]|CRASH' "$work/log" ;;
+	torture) [ $status = 1 ] || [ $status -ge 124 ] ;;
+	esac
+}
+
+found_by()
+{
+	how=$1
+	[ -n "$wanted" ] || return 0
+	if [ -n "$table" ]
+	then
+		checks="$checks${checks:+; }$*"
+		return
+	fi
+	shift
+	name="$what: $how $*"
+	if [ -n "$broken" ]
+	then
+		report 'not ok' "$name"
+		echo "# $broken"
+	elif try "$@" 2>"$work/errors"
+	then
+		report ok "$name"
+		evidence
+	else
+		report 'not ok' "$name"
+		tail -n 20 "$work/errors" "$work/log" | sed 's/^/# /'
+	fi
+}
+
+mutant()
+{
+	fault "$1"
+	scenario=$2
+	first=${3%% *} others=${3#"$first"}
+	shift 3
+	edit "$first" "$@"
+	# shellcheck disable=SC2086
+	also $others
+	found_by explore "$scenario"
+}
+
+# --- All of them --------------------------------------------------------------
+
+table=
+part=0
+parts=1
+case ${1-} in
+--table)
+	table=yes
+	shift ;;
+--part)
+	part=$2 parts=$3 work=$4
+	shift 4
+	mkdir -p "$work" ;;
+*)
+	all=$(mktemp -d) || exit 1
+	trap 'rm -rf "$all"' EXIT
+	trap 'exit 1' HUP INT TERM
+	parts=$(nproc 2>/dev/null || echo 1)
+	while [ "$part" -lt "$parts" ]
+	do
+		sh "$0" --part "$part" "$parts" "$all/$part" "$@" \
+			>"$all/$part.tap" &
+		part=$((part + 1))
+	done
+	wait
+	cat "$all"/*.tap | awk '/^(not )?ok / {
+		sub(/ok/, "ok " ++n)
+	}
+	{ print }
+	END { print "1.." n + 0 }' >"$all/tap"
+	cat "$all/tap"
+	! grep -qE '^not ok|^1\.\.0' "$all/tap"
+	exit ;;
+esac
+for list
+do
+	case $list in
+	/*) ;;
+	*) list=$PWD/$list ;;
+	esac
+	. "$list"
+done
+end_row
