@@ -79,6 +79,7 @@ extern const struct explore_scenario explore_structures[];
 extern const struct explore_scenario explore_waits[];
 extern const struct explore_scenario explore_channels[];
 extern const struct explore_scenario explore_loops[];
+extern const struct explore_scenario explore_outside[];
 
 /* Begin another thread; wait until it has ended. */
 int explore_thread(void *(*fn)(void *arg), void *arg);

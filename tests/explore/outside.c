@@ -1,0 +1,201 @@
+/* SPDX-License-Identifier: MIT */
+
+/* outside.c - what threads that are no workers do to a loop, its tasks and
+ * locks */
+
+#include "explore.h"
+
+#include <errno.h>
+
+#include <coloop/lock.h>
+#include <coloop/task.h>
+
+#include "loop.h"
+
+static struct co_loop *loop;
+static struct co_lock *lock;
+static AO_t count;		/* atomic: what has been done */
+
+/* --- The end of a lock ---------------------------------------------------- */
+
+static void make_lock(void)
+{
+	lock = explore_allocator.allocate(NULL, sizeof *lock);
+	co_lock_init(lock);
+	explore_expect(co_lock_try_acquire(lock), 0);
+}
+
+static void *release_lock(void *arg)
+{
+	(void)arg;
+	explore_expect(co_lock_release(lock), 0);
+
+	return NULL;
+}
+
+static void free_lock(void)
+{
+	explore_expect(co_lock_deinit(lock), 0);
+	explore_allocator.release(NULL, lock, sizeof *lock);
+}
+
+/* Who released it before the last user may still be in its guard: it went there
+ * for a waiter, who has left since. */
+static void run_lock_end(void)
+{
+	int other;
+
+	make_lock();
+	lock->private_[0] = 3;		/* held and waited for */
+	other = explore_thread(release_lock, NULL);
+	while (co_lock_try_acquire(lock) != 0)
+		co__atomic_pause();
+	explore_expect(co_lock_release(lock), 0);
+	free_lock();
+	explore_join(other);
+}
+
+/* --- The end of a loop ---------------------------------------------------- */
+
+static void begin(unsigned threads)
+{
+	AO_store(&count, 0);
+	loop = explore_loop(threads);
+	explore_expect(co_loop_ref(loop), 0);
+}
+
+static struct co_tick tick;
+
+static void on_tick(struct co_tick *self)
+{
+	(void)self;
+	AO_fetch_and_add1(&count);
+}
+
+/* Just when the loop falls asleep; the reference is another's. */
+static void *send_tick(void *arg)
+{
+	(void)arg;
+	while (AO_load(&loop->idle.count) == 0)
+		co__atomic_pause();
+	explore_expect(co_loop_on_next_tick(loop, &tick), 0);
+
+	return NULL;
+}
+
+static void *unref_after_tick(void *arg)
+{
+	(void)arg;
+	while (!co__inject_has_some(&loop->inject) && AO_load(&count) == 0)
+		co__atomic_pause();
+	explore_expect(co_loop_unref(loop), 0);
+
+	return NULL;
+}
+
+/* A tick that is under way keeps the loop running, whoever has sent it. */
+static void run_tick(void)
+{
+	int others[2];
+
+	begin(1);
+	tick.run = on_tick;
+	others[0] = explore_thread(send_tick, NULL);
+	others[1] = explore_thread(unref_after_tick, NULL);
+	explore_expect(co_loop_run(loop), 0);
+	explore_expect(AO_load(&count), 1);
+	for (int i = 0; i < 2; i++)
+		explore_join(others[i]);
+	explore_expect(co_loop_destroy(loop), 0);
+}
+
+/* --- Cancelled from outside ----------------------------------------------- */
+
+static AO_t unmasked;		/* atomic: 1 when the task is done with the lock */
+
+/* The lock, which cancellation doesn't take away, and then the news. */
+static int acquire_masked(void *arg)
+{
+	(void)arg;
+	explore_expect(co_cancel_mask(1), 0);
+	explore_expect(co_lock_acquire(lock), 0);
+	explore_expect(co_lock_release(lock), 0);
+	explore_expect(co_cancel_mask(0), 1);
+	AO_store(&unmasked, 1);
+	/* Acquire: pairs with cancel. */
+	while (AO_load_acquire(&count) == 0)
+		co__atomic_pause();
+
+	return co_yield();
+}
+
+static int acquire(void *arg)
+{
+	int rc = co_lock_acquire(lock);
+
+	(void)arg;
+	if (rc == 0)
+		explore_expect(co_lock_release(lock), 0);
+
+	return rc;
+}
+
+static void *release_and_unref(void *arg)
+{
+	release_lock(arg);
+	explore_expect(co_loop_unref(loop), 0);
+
+	return NULL;
+}
+
+static void *cancel(void *arg)
+{
+	explore_expect(co_cancel(arg), 0);
+	/* Release: pairs with acquire_masked. */
+	AO_store_release(&count, 1);
+	explore_expect(co_loop_unref(loop), 0);
+
+	return NULL;
+}
+
+static int run_cancelled(co_task_fn *fn, bool held)
+{
+	struct co_task *task;
+	int others[2], result = 1;
+
+	begin(1);
+	make_lock();
+	explore_expect(co_spawn(loop, fn, NULL, &task), 0);
+	others[0] = explore_thread(cancel, task);
+	if (!held) {
+		explore_expect(co_loop_ref(loop), 0);
+		others[1] = explore_thread(release_and_unref, NULL);
+	}
+	explore_expect(co_loop_run(loop), 0);
+	for (int i = held ? 0 : 1; i >= 0; i--)
+		explore_join(others[i]);
+	explore_expect(co_join(task, &result), 0);
+	explore_expect(co_loop_destroy(loop), 0);
+
+	return result;
+}
+
+static void run_cancel(void)
+{
+	explore_expect(run_cancelled(acquire, true), -ECANCELED);
+}
+
+static void run_cancel_masked(void)
+{
+	AO_store(&unmasked, 0);
+	explore_expect(run_cancelled(acquire_masked, false), -ECANCELED);
+	explore_expect(AO_load(&unmasked), 1);
+}
+
+const struct explore_scenario explore_outside[] = {
+	{ "lock: released twice and given back", run_lock_end, 300, true },
+	{ "loop: a tick of another than who holds it", run_tick, 400, false },
+	{ "wait: cancelled from outside", run_cancel, 300, false },
+	{ "wait: cancelled while it is masked", run_cancel_masked, 500, false },
+	{ NULL, NULL, 0, false },
+};
