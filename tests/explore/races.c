@@ -43,6 +43,7 @@ struct granule {
 extern const char __executable_start[];
 
 static struct granule granules[GRANULES];
+static struct granule *used[GRANULES / 2];	/* those of this run */
 static unsigned run, granule_count;
 
 void races_begin(void)
@@ -61,7 +62,7 @@ static struct granule *granule_at(uintptr_t address)
 	if (granules[at].run != run) {
 		if (granule_count >= GRANULES / 2)
 			return NULL;
-		granule_count++;
+		used[granule_count++] = &granules[at];
 		memset(&granules[at], 0, sizeof granules[at]);
 		granules[at].run = run;
 		granules[at].address = address;
@@ -145,6 +146,24 @@ static void access_bytes(const volatile void *pointer, size_t size, bool write,
 		look(address / 8, &now);
 		address += n;
 	}
+}
+
+/* Whoever has used a part of it did so before: somebody else may write to it
+ * from now on. */
+void races_give_back(const void *block, size_t size, const void *pc)
+{
+	uintptr_t first = (uintptr_t)block / 8, end = first + size / 8;
+	struct cell now = { .write = true, .bytes = 0xff, .pc = pc };
+	unsigned count = granule_count;
+	int self = running();
+
+	if (self < 0)
+		return;
+	now.thread = (unsigned char)self;
+	now.clock = memory_clock(self);
+	for (unsigned i = 0; i < count; i++)
+		if (used[i]->address >= first && used[i]->address < end)
+			look(used[i]->address, &now);
 }
 
 /* --- What the compiler calls ---------------------------------------------- */

@@ -117,6 +117,8 @@ unsigned memory_knows(int thread);
 /* --- races.c -------------------------------------------------------------- */
 
 void races_begin(void);
+/* The running thread gives SIZE bytes at BLOCK back, at PC. */
+void races_give_back(const void *block, size_t size, const void *pc);
 
 /* --- system.c ------------------------------------------------------------- */
 
