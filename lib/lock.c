@@ -72,7 +72,9 @@ int co_lock_deinit(struct co_lock *lock)
 {
 	if (lock == NULL)
 		return 0;
-	if (AO_load(&open_lock(lock)->state) != 0)
+	/* Acquire: the caller may free what the lock was for; pairs with the
+	 * release in co_lock_release. */
+	if (AO_load_acquire(&open_lock(lock)->state) != 0)
 		return -EBUSY;
 	/* Whoever made it free may not have left the guard yet. */
 	co__spin_acquire(&open_lock(lock)->guard.spin);

@@ -15,6 +15,7 @@
 static struct co_loop *loop;
 static struct co_lock *lock;
 static AO_t count;		/* atomic: what has been done */
+static unsigned content;	/* plain: what the lock is for */
 
 /* --- The end of a lock ---------------------------------------------------- */
 
@@ -23,11 +24,13 @@ static void make_lock(void)
 	lock = explore_allocator.allocate(NULL, sizeof *lock);
 	co_lock_init(lock);
 	explore_expect(co_lock_try_acquire(lock), 0);
+	content = 0;
 }
 
 static void *release_lock(void *arg)
 {
 	(void)arg;
+	content = 1;
 	explore_expect(co_lock_release(lock), 0);
 
 	return NULL;
@@ -52,6 +55,20 @@ static void run_lock_end(void)
 		co__atomic_pause();
 	explore_expect(co_lock_release(lock), 0);
 	free_lock();
+	explore_join(other);
+}
+
+/* Whom deinit tells that nobody has it knows what the last one did. */
+static void run_lock_free(void)
+{
+	int other, rc;
+
+	make_lock();
+	other = explore_thread(release_lock, NULL);
+	while ((rc = co_lock_deinit(lock)) == -EBUSY)
+		co__atomic_pause();
+	explore_expect(rc, 0);
+	explore_expect(content, 1);
 	explore_join(other);
 }
 
@@ -194,6 +211,7 @@ static void run_cancel_masked(void)
 
 const struct explore_scenario explore_outside[] = {
 	{ "lock: released twice and given back", run_lock_end, 300, true },
+	{ "lock: deinit says that it is free", run_lock_free, 300, true },
 	{ "loop: a tick of another than who holds it", run_tick, 400, false },
 	{ "wait: cancelled from outside", run_cancel, 300, false },
 	{ "wait: cancelled while it is masked", run_cancel_masked, 500, false },
