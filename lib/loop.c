@@ -312,7 +312,8 @@ int co_loop_destroy(struct co_loop *loop)
 		return 0;
 	if (!co__loop_is_valid(loop))
 		return -EINVAL;
-	if (AO_load(&loop->running))
+	/* Acquire: what the last run left; pairs with co_loop_run. */
+	if (AO_load_acquire(&loop->running))
 		return -EBUSY;
 	/* Acquire: pairs with co__loop_leave. */
 	while (AO_load_acquire(&loop->visitors) != 0)

@@ -126,6 +126,41 @@ static void run_tick(void)
 	explore_expect(co_loop_destroy(loop), 0);
 }
 
+/* Whom destroy refuses no more finds the loop as run has left it. */
+static void *run_loop(void *arg)
+{
+	(void)arg;
+	explore_expect(co_loop_run(loop), 0);
+
+	return NULL;
+}
+
+static int end_at_once(void *arg)
+{
+	(void)arg;
+	/* Release: pairs with run_destroy, which knows then that it runs. */
+	AO_store_release(&count, 1);
+
+	return 0;
+}
+
+static void run_destroy(void)
+{
+	int other, rc;
+
+	begin(1);
+	explore_expect(co_loop_unref(loop), 0);
+	explore_expect(co_spawn(loop, end_at_once, NULL, NULL), 0);
+	other = explore_thread(run_loop, NULL);
+	/* Acquire: pairs with end_at_once. */
+	while (AO_load_acquire(&count) == 0)
+		co__atomic_pause();
+	while ((rc = co_loop_destroy(loop)) == -EBUSY)
+		co__atomic_pause();
+	explore_expect(rc, 0);
+	explore_join(other);
+}
+
 /* --- Cancelled from outside ----------------------------------------------- */
 
 static AO_t unmasked;		/* atomic: 1 when the task is done with the lock */
@@ -213,6 +248,7 @@ const struct explore_scenario explore_outside[] = {
 	{ "lock: released twice and given back", run_lock_end, 300, true },
 	{ "lock: deinit says that it is free", run_lock_free, 300, true },
 	{ "loop: a tick of another than who holds it", run_tick, 400, false },
+	{ "loop: destroyed as soon as it may be", run_destroy, 400, false },
 	{ "wait: cancelled from outside", run_cancel, 300, false },
 	{ "wait: cancelled while it is masked", run_cancel_masked, 500, false },
 	{ NULL, NULL, 0, false },
