@@ -28,7 +28,7 @@
 static bool find_overrun(const void *address, char *name,
 		size_t *ret_stack_size)
 {
-	struct co__worker *worker = co__worker_here;
+	struct co__worker *worker = co__worker_get();
 	struct co_task *task = worker == NULL ? NULL
 			: co__frame_guarded(worker->loop, address);
 
@@ -443,7 +443,7 @@ int co_loop_run(struct co_loop *loop)
 
 	if (!co__loop_is_valid(loop))
 		return -EINVAL;
-	if (co__worker_here != NULL)
+	if (co__worker_get() != NULL)
 		return -EPERM;
 	/* Acquire: what the last run left; pairs with the store below. */
 	if (!AO_compare_and_swap_acquire(&loop->running, 0, 1))
@@ -597,7 +597,9 @@ void co__loop_deliver(struct co__worker *worker, int count)
 
 struct co_loop *co_loop_current(void)
 {
-	return co__worker_here != NULL ? co__worker_here->loop : NULL;
+	struct co__worker *worker = co__worker_get();
+
+	return worker != NULL ? worker->loop : NULL;
 }
 
 struct co_loop *co__loop_or_current(struct co_loop *loop)
@@ -626,7 +628,7 @@ int co_run(co_task_fn *fn, void *arg)
 
 	if (fn == NULL)
 		return -EINVAL;
-	if (co__worker_here != NULL)
+	if (co__worker_get() != NULL)
 		return -EPERM;
 	rc = co_loop_create(NULL, &loop);
 	if (rc < 0)

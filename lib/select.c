@@ -171,7 +171,7 @@ static int do_case(struct co_select_case *one, struct co_task **ret_woken)
 static size_t random_below(size_t n)
 {
 	static AO_t outside;
-	struct co__worker *worker = co__worker_here;
+	struct co__worker *worker = co__worker_get();
 	size_t x = worker != NULL ? co__worker_random(worker)
 			: AO_fetch_and_add1(&outside) * 2654435761u >> 7;
 

@@ -170,7 +170,7 @@ static void count_spawn(struct co_loop *loop, struct co__worker *worker)
 static inline int spawn(struct co_loop *loop, const struct co_task_attr *attr,
 		co_task_fn *fn, void *arg, struct co_task **ret_task)
 {
-	struct co__worker *worker = co__worker_here;
+	struct co__worker *worker = co__worker_get();
 	unsigned size_class;
 	struct co_task *task;
 	int rc;
@@ -341,7 +341,7 @@ int co_detach(struct co_task *task)
 
 struct co_task *co_self(void)
 {
-	struct co__worker *worker = co__worker_here;
+	struct co__worker *worker = co__worker_get();
 
 	return worker != NULL ? worker->current : NULL;
 }

@@ -109,7 +109,7 @@ static bool tell_once(struct co__worker *worker, struct co_io *io)
 
 void co__watch_tell(struct co_io *io, uint64_t key, unsigned events)
 {
-	struct co__worker *worker = co__worker_here;
+	struct co__worker *worker = co__worker_get();
 
 	add_pending(io, tag_of((AO_t)(key >> 32)), events);
 	do {
@@ -226,7 +226,7 @@ static int await_teller(struct co_io *io, struct co__worker *worker)
 /* M3: no thread but this one is in ready(). */
 static int wait_for_teller(struct co_io *io)
 {
-	struct co__worker *worker = co__worker_here;
+	struct co__worker *worker = co__worker_get();
 	struct co_task *self = co_self();
 
 	if (worker != NULL && worker->watching == io)

@@ -11,6 +11,16 @@
 
 _Thread_local struct co__worker *co__worker_here;
 
+#if !defined __x86_64__ && !defined __i386__
+co__noinline struct co__worker *co__worker_get(void)
+{
+	/* So that two calls are not taken for one, either. */
+	__asm__ volatile("" : : : "memory");
+
+	return co__worker_here;
+}
+#endif
+
 unsigned co__worker_random(struct co__worker *worker)
 {
 	unsigned x = worker->random;
@@ -240,7 +250,7 @@ static void push_pinned(struct co_task *task)
 	co__loop_enter(loop);
 	co_queue_put(&home->pinned,
 			(struct co_queue_node *)(void *)task->tick.private_);
-	if (home != co__worker_here)
+	if (home != co__worker_get())
 		co__idle_wake(home);
 	co__loop_leave(loop);
 }
@@ -268,7 +278,7 @@ void co__worker_add(struct co__worker *worker, struct co_task *task)
 
 void co__ready(struct co_task *task)
 {
-	struct co__worker *worker = co__worker_here;
+	struct co__worker *worker = co__worker_get();
 	AO_t older;
 
 	if (co__unlikely(is_foreign(worker, task))) {
@@ -333,7 +343,7 @@ static void switch_from_scheduler(struct co__worker *worker,
 
 void co__worker_run(struct co__worker *worker)
 {
-	struct co__worker *outer = co__worker_here;
+	struct co__worker *outer = co__worker_get();
 	struct co_task *task;
 
 	co__worker_here = worker;

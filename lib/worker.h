@@ -98,15 +98,28 @@ struct co__worker {
 	unsigned index;			/* constant */
 };
 
-/* The worker of this thread, or NULL.  After a switch a task takes its worker
- * from itself: it may be in another thread than before. */
+/* Of this thread; for co__worker_get only. */
 extern _Thread_local struct co__worker *co__worker_here
 		__attribute__((tls_model("initial-exec"), visibility("hidden")));
+
+/* The worker of this thread, or NULL.  A task may be in another thread after
+ * each switch, but compilers take the address of a thread-local variable for
+ * the same in all of a function, and with link-time optimization that can be
+ * much of the library.  On x86 it does no harm, for each access goes through
+ * the segment register of its thread; elsewhere this is never inlined. */
+#if defined __x86_64__ || defined __i386__
+static inline struct co__worker *co__worker_get(void)
+{
+	return co__worker_here;
+}
+#else
+struct co__worker *co__worker_get(void);
+#endif
 
 /* The task that calls this, or NULL. */
 static inline struct co_task *co__worker_self(void)
 {
-	struct co__worker *worker = co__worker_here;
+	struct co__worker *worker = co__worker_get();
 
 	return worker != NULL ? worker->current : NULL;
 }

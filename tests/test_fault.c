@@ -160,17 +160,23 @@ static int call(struct co_tcp_server *server)
 	return rc;
 }
 
-static int use_tcp(void)
+static int listen_to_calls(struct co_tcp_server *server)
 {
 	struct sockaddr_storage address;
-	struct co_tcp_server server;
 	socklen_t size;
-	int rc;
 
 	test_or_die(co_tcp_address("127.0.0.1", 0, &address, &size));
-	test_or_die(co_tcp_server_init(&server, co_loop_current()));
-	rc = co_tcp_server_listen(&server, (struct sockaddr *)&address, size,
+	test_or_die(co_tcp_server_init(server, co_loop_current()));
+
+	return co_tcp_server_listen(server, (struct sockaddr *)&address, size,
 			0, echo);
+}
+
+static int use_tcp(void)
+{
+	struct co_tcp_server server;
+	int rc = listen_to_calls(&server);
+
 	if (rc == 0)
 		CO_WITH_DEADLINE(co_after(CO_SECOND))
 			rc = call(&server);
@@ -341,6 +347,32 @@ Test(fault, no_error_of_accept_harms_the_server)
 				errors[i], true);
 		cr_assert_geq(n, 1);
 	}
+}
+
+/* The accepting task waits, and mostly goes on in another thread, where it has
+ * to make way for others at once. */
+static int call_while_connections_fail(void *arg)
+{
+	uint64_t random = (uint64_t)co_now();
+	struct co_tcp_server server;
+	size_t i;
+
+	(void)arg;
+	test_or_die(listen_to_calls(&server));
+	for (i = 0; i < CO_TEST_SCALE(400) && test_failures() == 0; i++) {
+		co_sleep((co_time)test_random_below(&random, 200000));
+		fault_arm(FAULT_BIT(FAULT_ACCEPT), 1, i % 2 == 0
+				? ECONNABORTED : EMFILE);
+		CO_EXPECT_EQ(call(&server), 0);
+		fault_disarm();
+	}
+
+	return co_tcp_server_deinit(&server);
+}
+
+Test(fault, a_server_changes_threads_between_failures)
+{
+	cr_assert_eq(run_in_loop(4, call_while_connections_fail, NULL), 0);
 }
 
 /* --- Faults in operation ----------------------------------------------- */
