@@ -15,6 +15,7 @@
 #   found_by explore SCENARIO        the exploration fails (tests/explore/)
 #   found_by unit PROGRAM PATTERN    so does one of the unit tests
 #   found_by torture PROGRAM OPTION...       and a torture program
+#   found_by model MODEL.MUTANT      spin rejects what is the same in a model
 #   mutant WHAT SCENARIO "FILE..." SED...    all of it for one scenario: FILE is
 #                       edited and the others are compiled
 #
@@ -102,6 +103,12 @@ also()
 
 # --- Building it --------------------------------------------------------------
 
+# The name of what is compiled from a file; two folders may have one of a name.
+object_of()
+{
+	echo "${1%.c}.o" | tr / _
+}
+
 # compile KIND: explore or program.
 compile()
 {
@@ -121,7 +128,7 @@ compile()
 			flags=$PROGRAM_FLAGS
 		# shellcheck disable=SC2086
 		$COMPILE -iquote "$work/lib" -I"$work/include" $flags -w \
-			-c "$from" -o "$work/$1/$(basename "$unit" .c).o" ||
+			-c "$from" -o "$work/$1/$(object_of "$unit")" ||
 			return 1
 	done
 }
@@ -132,7 +139,7 @@ link_explore()
 	others=
 	for object in tests/explore/explore-*.o
 	do
-		[ -e "$work/explore/${object##*-}" ] ||
+		[ -e "$work/explore/tests_explore_${object##*-}" ] ||
 			others="$others $object"
 	done
 	# shellcheck disable=SC2086
@@ -147,7 +154,7 @@ link_program()
 	case $1 in
 	test_fault) flags=$FAULT_LINK others=tests/fault.o ;;
 	esac
-	[ -e "$work/program/$(basename "$1").o" ] ||
+	[ -e "$work/program/$(object_of "tests/$1.c")" ] ||
 		others="$others tests/$1.o"
 	# shellcheck disable=SC2086
 	$COMPILE $PROGRAM_LINK $flags -o "$work/check" "$work"/program/*.o \
@@ -165,10 +172,24 @@ run()
 		timeout 120 "$1" --brief --scenario "$2" \
 			${EXPLORE_SECONDS:+--seconds "$EXPLORE_SECONDS"} ;;
 	unit)
-		CO_TEST_TIMEOUT=10 timeout 60 "$1" --filter "$2" --jobs 2 ;;
+		CO_TEST_TIMEOUT=${CO_TEST_TIMEOUT:-10} timeout 100 \
+			"$1" --filter "$2" ;;
 	torture)
 		timeout 100 "$@" ;;
 	esac
+}
+
+# try_model MODEL.MUTANT: no fault of a file, but the same fault.
+try_model()
+{
+	model=${1%%.*}
+	kind=$(sed -n "s/^ \* ${1#*.}[[:space:]]*\([a-z]*\).*/\1/p" \
+		"$top/tests/model/$model.pml")
+	rm -rf "$work/$1.d"
+	CC="${COMPILE%% *}" sh "$top/tests/model/run.sh" --one "$work" \
+		"$(cd "$top" && pwd)/tests/model/$model.pml" "$1" "${kind:-none}"
+	cp "$work/$1.tap" "$work/log"
+	grep -q '^ok' "$work/log"
 }
 
 # passes PROGRAM ARGUMENT...: the check finds nothing where nothing is wrong.
@@ -186,6 +207,7 @@ passes()
 evidence()
 {
 	case $how in
+	model) sed -n 's/^ok - .*: \(.*\)	# /# \1, /p' "$work/log" ;;
 	explore)
 		sed -n '/^not ok/,$ { /^# [0-9]* schedules/ { p; n; p; q; }; }' \
 			"$work/log" ;;
@@ -201,6 +223,8 @@ try()
 	case $how in
 	explore)
 		compile explore && link_explore && found "$@" ;;
+	model)
+		try_model "$1" ;;
 	*)
 		passes "$@" || {
 			echo "it fails without the fault, too"
@@ -229,7 +253,12 @@ found_by()
 	[ -n "$wanted" ] || return 0
 	if [ -n "$table" ]
 	then
-		checks="$checks${checks:+; }$*"
+		case $1 in
+		explore) shift; found="exploration, \"$*\"" ;;
+		unit) found="\`$2\`, ${3##*/}" ;;
+		*) found="$1 \`${2#torture/}\`" ;;
+		esac
+		checks="$checks${checks:+; }$found"
 		return
 	fi
 	shift

@@ -193,13 +193,28 @@ TEST_UNUSED static size_t test_random_below(uint64_t *state, size_t limit)
 static struct test_counter test_bytes TEST_UNUSED;
 static struct test_counter test_blocks TEST_UNUSED;
 
+/* What stands behind each block, for nobody to write to; but a checker of
+ * memory wants to see that itself. */
+static const char test_fence[] TEST_UNUSED = "nobody's bytes";
+
+TEST_UNUSED static size_t test_fence_size(void)
+{
+#ifdef TEST_ASAN
+	return 0;
+#else
+	return test_on_valgrind() ? 0 : sizeof test_fence;
+#endif
+}
+
 TEST_UNUSED static void *test_allocate(void *context, size_t size)
 {
-	void *memory = malloc(size);
+	size_t fence = test_fence_size();
+	char *memory = malloc(size + fence);
 
 	(void)context;
 	if (memory == NULL)
 		return NULL;
+	memcpy(memory + size, test_fence, fence);
 	counter_add(&test_bytes, size);
 	counter_add(&test_blocks, 1);
 	return memory;
@@ -210,6 +225,8 @@ TEST_UNUSED static void test_release(void *context, void *memory, size_t size)
 	(void)context;
 	if (memory == NULL)
 		return;
+	CO_EXPECT(memcmp((char *)memory + size, test_fence,
+			test_fence_size()) == 0);
 	counter_add(&test_bytes, (size_t)0 - size);
 	counter_add(&test_blocks, (size_t)-1);
 	free(memory);

@@ -227,6 +227,49 @@ CO_TEST(suspend, parked_may_resume_from_its_first_instruction)
 	return 0;
 }
 
+struct nested {
+	volatile AO_t sleeper;		/* the other task, once it is parked */
+	bool inside;
+	bool ran;
+};
+
+static int run_when_resumed(void *arg)
+{
+	struct nested *nested = arg;
+	int rc = co_suspend(publish, (void *)&nested->sleeper);
+
+	CO_EXPECT(!nested->inside);
+	nested->ran = true;
+
+	return rc;
+}
+
+static void resume_both(struct co_task *task, void *arg)
+{
+	struct nested *nested = arg;
+
+	nested->inside = true;
+	CO_EXPECT_EQ(co_resume((struct co_task *)nested->sleeper), 0);
+	CO_EXPECT_EQ(co_resume(task), 0);
+	CO_EXPECT(!nested->ran);
+	nested->inside = false;
+}
+
+/* Whoever resumes is in the middle of something: nobody runs in there. */
+CO_TEST_ON_ONE_THREAD(suspend, who_is_resumed_goes_on_after_parked)
+{
+	struct nested nested = { .sleeper = 0 };
+	struct co_task *task = spawn_or_die(NULL, run_when_resumed, &nested);
+
+	while (AO_load_acquire(&nested.sleeper) == 0)
+		co_yield();
+	CO_EXPECT_EQ(co_suspend(resume_both, &nested), 0);
+	CO_EXPECT_EQ(join_or_die(task), 0);
+	CO_EXPECT(nested.ran);
+
+	return 0;
+}
+
 struct parked_seen {
 	struct co_task *task;
 	struct co_task *self;

@@ -74,6 +74,44 @@ static void run_queue(void)
 	explore_check(co_queue_is_empty(&queue));
 }
 
+static AO_t all_put;		/* atomic: how many have put all */
+
+static void *put_and_tell(void *arg)
+{
+	put_items(arg);
+	/* Release: pairs with run_complete. */
+	AO_fetch_and_add_release(&all_put, 1);
+
+	return NULL;
+}
+
+/* A get that begins after a put has returned finds something, whatever else is
+ * being put and got. */
+static void run_complete(void)
+{
+	unsigned got = 0;
+	int putters[PUTTERS];
+
+	memset(items, 0, sizeof items);
+	co_queue_init(&queue);
+	AO_store(&all_put, 0);
+	for (unsigned i = 0; i < PUTTERS; i++)
+		putters[i] = explore_thread(put_and_tell, items[i]);
+	while (got < PUTTERS * EACH) {
+		/* Acquire: pairs with put_and_tell. */
+		AO_t all = AO_load_acquire(&all_put);
+
+		if (co_queue_get(&queue) != NULL) {
+			got++;
+		} else {
+			explore_check(got >= all * EACH);
+			co__atomic_pause();
+		}
+	}
+	for (unsigned i = 0; i < PUTTERS; i++)
+		explore_join(putters[i]);
+}
+
 /* --- The stack ------------------------------------------------------------ */
 
 #define NODES 3
@@ -467,6 +505,7 @@ static void run_claims(void)
 
 const struct explore_scenario explore_structures[] = {
 	{ "queue: two put, one gets", run_queue, 2000, true },
+	{ "queue: a get finds what was put before", run_complete, 1000, true },
 	{ "stack: three take two and put them back", run_stack, 2000, true },
 	{ "stack: two push first", run_push_first, 500, true },
 	{ "runq: owner and two thieves", run_runq, 2000, true },
