@@ -38,10 +38,15 @@ expect '^not ok 1' 'kill -SEGV $$'
 expect '^not ok 2' 'echo 1..2; echo ok 1; echo not ok 2'
 limit=0.1 expect '^not ok 1.*124' 'exec sleep 60'
 
-# Criterion: compile three tests, of which two fail, and a program of none.
+# Criterion: compile a program, and run it by the runner.
 try()
 {
 	$CC -x c - -o "$work/program" -lcriterion 2>/dev/null || exit $wrong
+	run_it
+}
+
+run_it()
+{
 	CO_TEST_TIMEOUT=5 sh "$src/tests/run-tap.sh" "$work/program" \
 		>"$work/report" 2>/dev/null
 }
@@ -58,8 +63,27 @@ do
 	grep -q "$line" "$work/report" || { echo "no '$line'"; wrong=1; }
 done
 
+# A filter that fits no test, a program of none, and a crash after the end of a
+# test, by which one that leaks tells of it (test.h).
+CRITERION_TEST_PATTERN='no/such' run_it
+grep -q '^Bail out!' "$work/report" || {
+	echo "no bail-out though all are skipped"
+	wrong=1
+}
+
 try <<'END'
 #include <criterion/criterion.h>
 END
 grep -q '^Bail out!' "$work/report" || { echo "no bail-out"; wrong=1; }
+
+try <<'END' && { echo "a crash at the end goes unnoticed"; wrong=1; }
+#include <criterion/criterion.h>
+#include <stdlib.h>
+__attribute__((constructor)) static void begin(void)
+{
+	if (getenv("BXFI_MAP") != NULL)
+		atexit(abort);
+}
+Test(runner, crashes_late) { }
+END
 exit $wrong
