@@ -169,8 +169,12 @@ run()
 	case $how in
 	explore)
 		# SECONDS would be the shell's own.
-		timeout 120 "$1" --brief --scenario "$2" \
-			${EXPLORE_SECONDS:+--seconds "$EXPLORE_SECONDS"} ;;
+		timeout 300 "$1" --brief --scenario "$2" \
+			${EXPLORE_SECONDS:+--seconds "$EXPLORE_SECONDS"} ||
+			return
+		# Ten times as many: where code moves, so do the schedules.
+		[ -n "$EXPLORE_SECONDS" ] || timeout 300 "$1" --brief \
+			--scenario "$2" --runs 5000 ;;
 	unit)
 		CO_TEST_TIMEOUT=${CO_TEST_TIMEOUT:-10} timeout 100 \
 			"$1" --filter "$2" ;;

@@ -76,6 +76,7 @@ struct explore_scenario {
 
 /* Each ends with an entry without a name. */
 extern const struct explore_scenario explore_structures[];
+extern const struct explore_scenario explore_steps[];
 extern const struct explore_scenario explore_waits[];
 extern const struct explore_scenario explore_channels[];
 extern const struct explore_scenario explore_loops[];

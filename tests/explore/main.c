@@ -33,7 +33,8 @@ static struct {
 } options = { .seed = 1 };
 
 static const struct explore_scenario *const lists[] = { explore_structures,
-	explore_waits, explore_channels, explore_loops, explore_outside };
+	explore_steps, explore_waits, explore_channels, explore_loops,
+	explore_outside };
 
 static void usage(void)
 {

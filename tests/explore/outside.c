@@ -244,6 +244,55 @@ static void run_cancel_masked(void)
 	explore_expect(AO_load(&unmasked), 1);
 }
 
+static AO_t parking;		/* atomic: 1 while parked() runs, then 2 */
+
+static void stay_parked(struct co_task *task, void *arg)
+{
+	(void)task;
+	(void)arg;
+	AO_store(&parking, 1);
+	for (int i = 0; i < 10; i++)
+		explore_step();
+	/* Release: pairs with suspend. */
+	AO_store_release(&parking, 2);
+}
+
+static int suspend(void *arg)
+{
+	int rc = co_suspend(stay_parked, arg);
+
+	/* Acquire: pairs with stay_parked. */
+	explore_expect(AO_load_acquire(&parking), 2);
+
+	return rc;
+}
+
+static void *cancel_parking(void *arg)
+{
+	while (AO_load(&parking) == 0)
+		co__atomic_pause();
+	cancel(arg);
+
+	return NULL;
+}
+
+/* The news comes while parked() runs, and waits for its end. */
+static void run_cancel_parking(void)
+{
+	struct co_task *task;
+	int other, result = 1;
+
+	AO_store(&parking, 0);
+	begin(2);
+	explore_expect(co_spawn(loop, suspend, NULL, &task), 0);
+	other = explore_thread(cancel_parking, task);
+	explore_expect(co_loop_run(loop), 0);
+	explore_join(other);
+	explore_expect(co_join(task, &result), 0);
+	explore_expect(result, -ECANCELED);
+	explore_expect(co_loop_destroy(loop), 0);
+}
+
 const struct explore_scenario explore_outside[] = {
 	{ "lock: released twice and given back", run_lock_end, 300, true },
 	{ "lock: deinit says that it is free", run_lock_free, 300, true },
@@ -251,5 +300,7 @@ const struct explore_scenario explore_outside[] = {
 	{ "loop: destroyed as soon as it may be", run_destroy, 400, false },
 	{ "wait: cancelled from outside", run_cancel, 300, false },
 	{ "wait: cancelled while it is masked", run_cancel_masked, 500, false },
+	{ "wait: cancelled while parked() runs", run_cancel_parking, 300,
+		false },
 	{ NULL, NULL, 0, false },
 };

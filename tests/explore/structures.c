@@ -1,18 +1,48 @@
 /* SPDX-License-Identifier: MIT */
 
-/* structures.c - queue, stack, run queue, inject queue, and single words without
- * a loop: nothing is lost, doubled, or out of order */
+/* structures.c - queue, stack, run queue, inject queue: nothing is lost,
+ * doubled, or out of order */
 
 #include "explore.h"
 
+#include <stdlib.h>
 #include <string.h>
 
 #include <coloop/queue.h>
 #include <coloop/stack.h>
 
 #include "inject.h"
-#include "near.h"
 #include "runq.h"
+
+/* --- The explorer --------------------------------------------------------- */
+
+static AO_t steps_done;		/* atomic: pairs with itself */
+static unsigned noted;		/* plain: written before the last step */
+
+static void *take_step(void *arg)
+{
+	bool is_first = AO_fetch_and_add1_acquire(&steps_done) == 0;
+
+	(void)arg;
+	/* The fault that the explorer is to find, if it is asked for one. */
+	if (is_first || getenv("CO_TEST_FAULT") != NULL)
+		noted++;
+
+	return NULL;
+}
+
+static void run_steps(void)
+{
+	int others[2];
+
+	AO_store(&steps_done, 0);
+	noted = 0;
+	for (unsigned i = 0; i < 2; i++)
+		others[i] = explore_thread(take_step, NULL);
+	for (unsigned i = 0; i < 2; i++)
+		explore_join(others[i]);
+	explore_expect(noted, 1);
+}
 
 /* --- The queue ------------------------------------------------------------ */
 
@@ -409,101 +439,8 @@ static void run_inject(void)
 		explore_expect(ran[i], 1);
 }
 
-/* --- The run-next slot ---------------------------------------------------- */
-
-static struct co__worker worker;
-
-static void *take_next(void *arg)
-{
-	(void)arg;
-	for (unsigned i = 0; i < 2; i++)
-		note_taken(co__near_take_next(&worker));
-
-	return NULL;
-}
-
-/* The owner takes it back, or finds that a thief was faster. */
-static void run_next(void)
-{
-	int thief;
-
-	begin_runq();
-	AO_store(&worker.next, 0);
-	thief = explore_thread(take_next, NULL);
-	for (size_t number = 1; number <= 3; number++) {
-		content[number] = (unsigned)number;
-		/* Release: as in co__ready. */
-		AO_store_release(&worker.next, number);
-		explore_step();
-		note_taken(co__near_take_next(&worker));
-		explore_expect(AO_load(&worker.next), 0);
-	}
-	explore_join(thief);
-	for (unsigned i = 1; i <= 3; i++)
-		explore_expect(taken[i], 1);
-}
-
-/* --- The word of a wait --------------------------------------------------- */
-
-static struct co_task waiter;
-static AO_t open_wait;		/* atomic: the ticket of the wait, and 1 */
-static AO_t claims;		/* atomic: of waits so far */
-static unsigned wait_number;	/* plain: of the wait, by who arms it */
-
-/* End the wait that is open, if nobody does before. */
-static void *claim_waits(void *arg)
-{
-	(void)arg;
-	for (unsigned i = 0; i < 2; i++) {
-		/* Acquire: pairs with arm_twice. */
-		AO_t ticket = AO_load_acquire(&open_wait);
-
-		if (ticket == 0 || !co__wait_claim(&waiter, ticket - 1, 0)) {
-			explore_step();
-			continue;
-		}
-		/* Nobody else has ended it, and nobody arms before this. */
-		explore_expect(wait_number, 1 + (ticket - 1) / CO__WAIT_EPOCH);
-		/* Release: pairs with arm_twice. */
-		AO_store_release(&claims, wait_number);
-	}
-
-	return NULL;
-}
-
-/* What is written until a wait is armed is seen by who claims it; a claim that
- * comes late is not one of the next wait. */
-static void run_claims(void)
-{
-	int others[2];
-
-	memset(&waiter, 0, sizeof waiter);
-	waiter.deadline = CO_NEVER;
-	AO_store(&open_wait, 0);
-	AO_store(&claims, 0);
-	for (unsigned i = 0; i < 2; i++)
-		others[i] = explore_thread(claim_waits, NULL);
-	for (unsigned i = 1; i <= 3; i++) {
-		AO_t ticket = co__wait_ticket(&waiter);
-
-		/* Release: pairs with claim_waits. */
-		AO_store_release(&open_wait, ticket + 1);
-		wait_number = i;
-		explore_expect(explore_choose(2)
-				? co__wait_arm(&worker, &waiter, 0)
-				: co__wait_arm_plain(&worker, &waiter), 0);
-		explore_step();
-		if (co__wait_claim(&waiter, ticket, 0))
-			continue;
-		/* Acquire: pairs with claim_waits. */
-		while (AO_load_acquire(&claims) != i)
-			co__atomic_pause();
-	}
-	for (unsigned i = 0; i < 2; i++)
-		explore_join(others[i]);
-}
-
 const struct explore_scenario explore_structures[] = {
+	{ "explorer: two take a step, one writes", run_steps, 50, true },
 	{ "queue: two put, one gets", run_queue, 2000, true },
 	{ "queue: a get finds what was put before", run_complete, 1000, true },
 	{ "stack: three take two and put them back", run_stack, 2000, true },
@@ -513,7 +450,5 @@ const struct explore_scenario explore_structures[] = {
 	{ "runq: what is stolen is in order", run_order, 1000, true },
 	{ "runq: hardly a place is free", run_full, 1000, false },
 	{ "inject: two put, two take", run_inject, 2000, true },
-	{ "next: the owner and a thief", run_next, 500, true },
-	{ "wait: two claims of three waits", run_claims, 1000, true },
 	{ NULL, NULL, 0, false },
 };
