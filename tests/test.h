@@ -52,20 +52,32 @@ int __lsan_do_recoverable_leak_check(void);
 /* Suites use different parts of this file. */
 #define TEST_UNUSED __attribute__((unused))
 
-/* --- No test hangs ------------------------------------------------------ */
+/* --- No test hangs, no test leaks ------------------------------------- */
 
 #ifndef CO_TEST_PLAIN
 #include <unistd.h>
 
+/* Criterion doesn't look at the status that LeakSanitizer ends a process with.
+ * That a test crashed after its end makes the whole program fail. */
+TEST_UNUSED static void test_crash_on_leak(void)
+{
+#ifdef TEST_ASAN
+	if (__lsan_do_recoverable_leak_check() != 0)
+		abort();
+#endif
+}
+
 /* Criterion's own time limit doesn't end a test on every system.  The process
  * of a test, which BXFI_MAP tells from that of the runner, ends itself: SIGALRM
  * counts as a crash of that test. */
-__attribute__((constructor)) TEST_UNUSED static void test_limit_time(void)
+__attribute__((constructor)) TEST_UNUSED static void test_watch_process(void)
 {
 	const char *limit = getenv("CO_TEST_TIMEOUT");
 
-	if (getenv("BXFI_MAP") != NULL)
-		alarm(limit != NULL ? (unsigned)atoi(limit) : 60);
+	if (getenv("BXFI_MAP") == NULL)
+		return;
+	alarm(limit != NULL ? (unsigned)atoi(limit) : 60);
+	atexit(test_crash_on_leak);
 }
 #endif
 
@@ -107,6 +119,15 @@ TEST_UNUSED static bool test_check_equal(long long got, long long want,
 TEST_UNUSED static size_t test_failures(void)
 {
 	return AO_load_acquire(&test_failure_count);
+}
+
+/* Whether the test is to commit the fault called NAME, to see that it is found:
+ * see torture/sanity.c. */
+TEST_UNUSED static bool test_has_fault(const char *name)
+{
+	const char *wanted = getenv("CO_TEST_FAULT");
+
+	return wanted != NULL && strcmp(wanted, name) == 0;
 }
 
 /* --- Scale ------------------------------------------------------------ */

@@ -1,0 +1,118 @@
+/* SPDX-License-Identifier: MIT */
+
+/*
+ * test_sanity.c - suites fail when they should: see torture/sanity.c
+ *
+ * Each of these tests has one fault, which it commits if CO_TEST_FAULT names
+ * it.
+ */
+
+#include "test.h"
+
+static void *volatile somewhere;
+
+static void lose_memory(void)
+{
+	if (test_has_fault("leak"))
+		somewhere = malloc(1000);
+	somewhere = NULL;
+}
+
+/* No loop, and so nothing that looks for leaks in the test itself. */
+Test(sanity, a_test_without_a_loop)
+{
+	lose_memory();
+	cr_assert(!test_has_fault("assertion"));
+}
+
+static int lose_in_task(void *arg)
+{
+	(void)arg;
+	if (test_has_fault("leak-in-task"))
+		somewhere = malloc(1000);
+	somewhere = NULL;
+
+	return 0;
+}
+
+CO_TEST(sanity, a_task_that_allocates)
+{
+	return join_or_die(spawn_or_die(NULL, lose_in_task, arg));
+}
+
+static __attribute__((noinline)) void point_into_frame(void)
+{
+	volatile char local[16] = "a local buffer";
+
+	somewhere = (void *)(size_t)local;
+	co_yield();
+}
+
+CO_TEST(sanity, a_task_that_returns_from_a_function)
+{
+	point_into_frame();
+	if (test_has_fault("use-after-return"))
+		CO_EXPECT(*(volatile char *)somewhere != 1);
+	somewhere = NULL;
+
+	return 0;
+}
+
+enum { RUNNERS = 4, TURNS = 1000 };
+
+struct race {
+	struct test_counter runners;
+	size_t count;			/* plain */
+};
+
+static int count_up(void *arg)
+{
+	struct race *race = arg;
+
+	counter_add(&race->runners, 1);
+	while (counter_get(&race->runners) < RUNNERS)
+		co_yield();
+	for (int i = 0; i < TURNS && test_has_fault("race"); i++) {
+		race->count++;
+		co_yield();
+	}
+
+	return 0;
+}
+
+CO_TEST(sanity, tasks_that_count)
+{
+	struct race race = { .count = 0 };
+
+	spawn_and_join_all(RUNNERS, count_up, &race);
+
+	return 0;
+}
+
+static void expect(bool good)
+{
+	CO_EXPECT(good);
+}
+
+CO_TEST(sanity, an_expectation_in_a_task)
+{
+	expect(!test_has_fault("expectation"));
+
+	return 0;
+}
+
+static void leave_parked(struct co_task *task, void *arg)
+{
+	(void)arg;
+	if (!test_has_fault("lost-wakeup"))
+		CO_EXPECT_EQ(co_resume(task), 0);
+}
+
+CO_TEST_ON_ONE_THREAD(sanity, a_task_that_is_resumed)
+{
+	CO_EXPECT_EQ(co_loop_ref(co_loop_current()), 0);
+	CO_EXPECT_EQ(co_suspend(leave_parked, NULL), 0);
+	CO_EXPECT_EQ(co_loop_unref(co_loop_current()), 0);
+
+	return 0;
+}
