@@ -52,6 +52,9 @@ int __lsan_do_recoverable_leak_check(void);
 /* Suites use different parts of this file. */
 #define TEST_UNUSED __attribute__((unused))
 
+/* A variable of which a program of several files has one. */
+#define TEST_SHARED __attribute__((weak))
+
 /* --- No test hangs, no test leaks ------------------------------------- */
 
 #ifndef CO_TEST_PLAIN
@@ -83,7 +86,8 @@ __attribute__((constructor)) TEST_UNUSED static void test_watch_process(void)
 
 /* --- Failures --------------------------------------------------------- */
 
-static volatile AO_t test_failure_count TEST_UNUSED;
+extern volatile AO_t test_failure_count;
+volatile AO_t test_failure_count TEST_SHARED;
 
 TEST_UNUSED static bool test_check(bool good, const char *what,
 		const char *file, int line)
@@ -211,8 +215,9 @@ TEST_UNUSED static size_t test_random_below(uint64_t *state, size_t limit)
 /* --- Memory ----------------------------------------------------------- */
 
 /* Bytes and blocks that the loops of this process hold. */
-static struct test_counter test_bytes TEST_UNUSED;
-static struct test_counter test_blocks TEST_UNUSED;
+extern struct test_counter test_bytes, test_blocks;
+struct test_counter test_bytes TEST_SHARED;
+struct test_counter test_blocks TEST_SHARED;
 
 /* What stands behind each block, for nobody to write to; but a checker of
  * memory wants to see that itself. */
