@@ -69,7 +69,7 @@ plain()
 case $program in
 *.sh)
 	plain run "${SHELL:-/bin/sh}" "$program" ;;
-*/torture/*)
+*/torture/* | *tests/fuzz/*)
 	# shellcheck disable=SC2086
 	plain run $CO_TEST_RUNNER "$program" ;;
 *)
