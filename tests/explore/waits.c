@@ -153,6 +153,52 @@ static void run_lock_some(void)
 	explore_expect(explore_loop_run(2, lock_some, NULL), 0);
 }
 
+/* Three release what two have acquired: one of them is told so. */
+static AO_t released;	/* atomic: releases that found the lock held */
+
+static int release_once(void *arg)
+{
+	int rc = co_lock_release(&lock);
+
+	(void)arg;
+	if (rc == 0)
+		AO_fetch_and_add1(&released);
+	else
+		explore_expect(rc, -EPERM);
+
+	return 0;
+}
+
+static int acquire_and_release(void *arg)
+{
+	explore_expect(co_lock_acquire(&lock), 0);
+
+	return release_once(arg);
+}
+
+static int release_too_often(void *arg)
+{
+	struct co_task *waiter, *other;
+
+	explore_expect(co_lock_acquire(&lock), 0);
+	explore_expect(co_spawn(NULL, acquire_and_release, NULL, &waiter), 0);
+	explore_expect(co_spawn(NULL, release_once, NULL, &other), 0);
+	release_once(arg);
+	explore_expect(co_join(waiter, NULL), 0);
+	explore_expect(co_join(other, NULL), 0);
+	explore_expect(AO_load(&released), 2);
+	explore_expect(co_lock_deinit(&lock), 0);
+
+	return 0;
+}
+
+static void run_lock_released(void)
+{
+	begin();
+	AO_store(&released, 0);
+	explore_expect(explore_loop_run(2, release_too_often, NULL), 0);
+}
+
 /* Who had the lock last may end it and give its memory back, though another is
  * still on its way out of co_lock_release(), where it found that the waiter for
  * whom it went there was late. */
@@ -459,6 +505,8 @@ const struct explore_scenario explore_waits[] = {
 	{ "spin: one at a time", run_spin, 1000, true },
 	{ "lock: one at a time", run_lock, 400, false },
 	{ "lock: one is late, one is cancelled", run_lock_some, 500, false },
+	{ "lock: released more often than acquired", run_lock_released, 500,
+			false },
 	{ "lock: its memory is given back", run_lock_end, 500, false },
 	{ "wait: resumed or late", run_suspend, 500, false },
 	{ "wait: resumed, late or cancelled", run_three_ends, 500, false },
