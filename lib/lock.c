@@ -226,21 +226,24 @@ static struct co_task *hand_over(struct lock *lock)
 	return NULL;
 }
 
-static co__noinline void release_slowly(struct lock *lock)
+static co__noinline int release_slowly(struct lock *lock)
 {
-	struct co_task *heir;
+	struct co_task *heir = NULL;
+	int rc = 0;
 
 	co__strand_acquire_still(&lock->guard);
-	/* The last waiter may have left before we had the guard. */
-	if (AO_load(&lock->state) == HELD) {
-		heir = NULL;
-		AO_store_release(&lock->state, 0);	/* pairs with take */
-	} else {
+	/* The last waiter may have left before we had the guard; and with it
+	 * the lock may have been handed over, and released by its heir.
+	 * Release: pairs with take. */
+	if (AO_load(&lock->state) & WAITED)
 		heir = hand_over(lock);
-	}
+	else if (!AO_compare_and_swap_release(&lock->state, HELD, 0))
+		rc = -EPERM;
 	co__strand_release(&lock->guard);
 	if (heir != NULL)
 		co__ready(heir);
+
+	return rc;
 }
 
 int co_lock_release(struct co_lock *lock)
@@ -256,7 +259,6 @@ int co_lock_release(struct co_lock *lock)
 		return 0;
 	if (state == 0)
 		return -EPERM;
-	release_slowly(open_lock(lock));
 
-	return 0;
+	return release_slowly(open_lock(lock));
 }
