@@ -9,6 +9,7 @@
 #include <stdlib.h>
 
 void (*fuzz_explain)(void);
+uint64_t fuzz_rounds = 1;
 
 void fuzz_fail(const char *file, int line, const char *format, ...)
 {

@@ -27,6 +27,10 @@ _Noreturn void fuzz_fail(const char *file, int line, const char *format, ...)
 
 extern void (*fuzz_explain)(void);
 
+/* How often replay.c does what a file says: once, if the target doesn't set it
+ * to more. */
+extern uint64_t fuzz_rounds;
+
 #define FUZZ_FAIL(...) fuzz_fail(__FILE__, __LINE__, __VA_ARGS__)
 
 /* Nothing, or the end. */

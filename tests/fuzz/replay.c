@@ -4,8 +4,8 @@
  * replay.c - do what the bytes of some files say; a main() for fuzz targets
  *
  * The files are the arguments, or else all of $top_srcdir/tests/fuzz/corpus/
- * TARGET.  Each is a test, reported in TAP.  ROUNDS=1000 in the environment
- * does each so often, for what goes wrong only sometimes.
+ * TARGET.  Each is a test, reported in TAP.  ROUNDS=1000 in the environment does
+ * each so often, for what goes wrong only sometimes.
  */
 
 #define _FILE_OFFSET_BITS 64	/* or a file may have too large a number */
@@ -78,12 +78,13 @@ static void replay_all(const char *path, uint64_t rounds)
 
 int main(int argc, char **argv)
 {
-	uint64_t rounds = torture_option(argv + argc, "ROUNDS", 1);
+	uint64_t rounds;
 	const char *top = getenv("top_srcdir"), *target = argv[0];
 	char path[1000];
 
 	if (LLVMFuzzerInitialize != NULL)
 		LLVMFuzzerInitialize(&argc, &argv);
+	rounds = torture_option(argv + argc, "ROUNDS", fuzz_rounds);
 	/* With libtool's wrapper the program's own name may begin so. */
 	if (strrchr(target, '/') != NULL)
 		target = strrchr(target, '/') + 1;
