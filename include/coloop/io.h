@@ -31,8 +31,9 @@ struct co_loop;
 /* Make a co_io for FD: a socket, pipe, terminal, or regular file (whose reads
  * and writes block the thread).  It owns FD on success only.  LOOP may be NULL
  * in a task: its own.  -EBADF: FD isn't open.  -EEXIST: the loop has it as a
- * co_io, watches it, or has a task in co_wait_fd() for it.  -EINVAL,
- * -ENOMEM, -ENOSPC (the system's limit of watches). */
+ * co_io, watches it, or has a task in co_wait_fd() for it.  -ELOOP: a chain of
+ * epolls that is too long.  -EINVAL, -ENOMEM, -ENOSPC (the system's limit of
+ * watches). */
 CO_API int co_io_open(struct co_loop *loop, int fd, struct co_io **ret_io);
 
 /* Read up to SIZE bytes, waiting for the first.  Returns their number; 0: the
@@ -75,7 +76,7 @@ CO_API int co_io_close(struct co_io *io);
  * know, and which stays the caller's.  Returns as co_io_wait().  One task may
  * wait to read and another to write.  -EBUSY: another task waits for the same,
  * or co_loop_add_fd() watches it.
- * -EBADF, -ENOMEM, -ENOSPC, and as above. */
+ * -EBADF, -ELOOP, -ENOMEM, -ENOSPC, and as above. */
 CO_API int co_wait_fd(int fd, unsigned events);
 
 #ifdef __cplusplus

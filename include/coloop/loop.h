@@ -59,7 +59,7 @@ struct co_loop_options {
 
 /* Make a loop.  OPTIONS may be NULL.  -EINVAL: an option makes no sense, or
  * the backend doesn't exist.  -ENOMEM, -EMFILE, -ENFILE: no memory or no file
- * descriptors. */
+ * descriptors.  -ENOSPC: the system's limit of watches. */
 CO_API int co_loop_create(const struct co_loop_options *options,
 		struct co_loop **ret_loop);
 
@@ -132,8 +132,9 @@ struct co_resume_node {
  * both).  While watched it keeps the loop running.  Any thread.
  * -EEXIST: FD is watched already, open as a co_io, or some task is in
  * co_wait_fd() for it.  -EBADF: not open.
- * -EPERM: its type can't be watched (a regular file).  -EINVAL, -ENOMEM,
- * -ENOSPC (the system's limit of watches). */
+ * -EPERM: its type can't be watched (a regular file).  -ELOOP: a chain of
+ * epolls that is too long.  -EINVAL, -ENOMEM, -ENOSPC (the system's limit of
+ * watches). */
 CO_API int co_loop_add_fd(struct co_loop *loop, int fd, unsigned events,
 		struct co_resume_node *node);
 

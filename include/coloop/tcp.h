@@ -50,7 +50,8 @@ CO_API int co_tcp_server_listen(struct co_tcp_server *server,
 		co_tcp_handler *handler);
 
 /* The address that the server is bound to.  *SIZE is the room, and gets the
- * size of the address.  -ENOTCONN: not listening.  -EINVAL: too little room. */
+ * size of the address.  -ENOTCONN: not listening.  -EINVAL: too little room.
+ * -ENOBUFS: the system has no memory to answer. */
 CO_API int co_tcp_server_address(struct co_tcp_server *server,
 		struct sockaddr *ret_address, socklen_t *size);
 

@@ -40,7 +40,7 @@ struct co__poll_event {
 struct co__os_backend {
 	const char *name;
 
-	/* -ENOMEM, -EMFILE, -ENFILE. */
+	/* -ENOMEM, -EMFILE, -ENFILE, -ENOSPC. */
 	int (*create)(struct co__poller **ret_poller);
 	void (*destroy)(struct co__poller *poller);
 
