@@ -1,0 +1,402 @@
+/* SPDX-License-Identifier: MIT */
+
+/* scenario_tasks.c - loops, tasks, and what they wait for but descriptors */
+
+#define CO_TEST_PLAIN
+#include "../test.h"
+#include "scenario.h"
+
+#include <sched.h>
+#include <unistd.h>
+
+#include "loop.h"
+#include "spin.h"
+
+/* Wait until the library has made CALL once more than BEFORE.  It comes by
+ * itself; if not, the run hangs. */
+static void await_call(enum fault_call call, size_t before)
+{
+	while (fault_calls(call) == before)
+		co_sleep(100 * CO_MICROSECOND);
+}
+
+/* --- A loop, and its threads --------------------------------------------- */
+
+static int sleep_shortly(void *arg)
+{
+	(void)arg;
+	return co_sleep(100 * CO_MICROSECOND);
+}
+
+static int use_loop(void *arg)
+{
+	size_t before = fault_calls(FAULT_pthread_cond_timedwait);
+	struct co_task *task = NULL;
+	long rc = TELL(co_spawn, NULL, sleep_shortly, NULL, &task);
+
+	(void)arg;
+	if (rc < 0)
+		return (int)rc;
+	/* The monitor looks. */
+	if (co_loop_threads(co_loop_current()) > 1)
+		await_call(FAULT_pthread_cond_timedwait, before);
+
+	return join_or_die(task);
+}
+
+const struct scenario loops = {
+	.name = "loops",
+	.run = use_loop,
+	.covers = (const enum fault_call[]){ FAULT_malloc, FAULT_calloc,
+#ifdef HAVE_EPOLL
+		FAULT_epoll_create1, FAULT_epoll_ctl_add, FAULT_epoll_wait,
+#endif
+#ifdef HAVE_EPOLL_PWAIT2
+		FAULT_epoll_pwait2,
+#endif
+		FAULT_ppoll, FAULT_eventfd, FAULT_pthread_create,
+		FAULT_pthread_cond_timedwait, FAULT_sem_init, FAULT_sem_wait,
+		FAULT_sigaltstack_set, FAULT_sysconf_sigstack,
+		FAULT_mmap_others, FAULT_munmap, FAULT_close, FAULT_NONE },
+};
+
+const struct scenario program = {
+	.name = "program",
+	.run = use_loop,
+	.covers = (const enum fault_call[]){ FAULT_malloc, FAULT_eventfd,
+		FAULT_NONE },
+	.by_co_run = true,
+};
+
+/* How many threads there are is asked of the system. */
+static int use_default_loop(void *arg)
+{
+	struct co_loop_options options = CO_LOOP_OPTIONS_INIT;
+	struct co_loop *loop = NULL;
+	long rc = TELL(co_loop_create, &options, &loop);
+
+	(void)arg;
+	if (rc < 0)
+		return (int)rc;
+	CO_EXPECT(co_loop_threads(loop) >= 1);
+	CO_EXPECT_EQ(co_loop_destroy(loop), 0);
+
+	return 0;
+}
+
+/* It is asked in two ways, of which the second is tried when the first has
+ * failed. */
+const struct scenario processors = {
+	.name = "processors",
+	.run = use_default_loop,
+	.covers = (const enum fault_call[]){ FAULT_sched_getaffinity,
+		FAULT_NONE },
+	.only_covered = true,
+};
+
+const struct scenario processors_by_sysconf = {
+	.name = "processors_by_sysconf",
+	.run = use_default_loop,
+	.covers = (const enum fault_call[]){ FAULT_sysconf_processors,
+		FAULT_NONE },
+	.lacks = (const struct fault[]){
+		{ FAULT_sched_getaffinity, EINVAL, 0 },
+		{ FAULT_NONE, 0, 0 } },
+	.only_covered = true,
+};
+
+/* --- Stacks -------------------------------------------------------------- */
+
+static int spawn_with_stack(size_t size, struct co_task **ret_task)
+{
+	struct co_task_attr attr = CO_TASK_ATTR_INIT;
+
+	attr.stack_size = size;
+
+	return (int)TELL(co_spawn_with, NULL, &attr, sleep_shortly, NULL,
+			ret_task);
+}
+
+/* Tasks of several sizes at once: the slabs of the large ones have to grow. */
+static int use_stacks(void *arg)
+{
+	enum { TASKS = 20 };
+	static const size_t sizes[] = { 16 << 10, 64 << 10, 2 << 20, 8 << 20 };
+	struct co_task *tasks[TASKS];
+	int rc = 0, n;
+
+	(void)arg;
+	for (n = 0; n < TASKS && rc == 0; n++)
+		rc = spawn_with_stack(sizes[n % 4], &tasks[n]);
+	if (rc < 0)
+		n--;
+	while (n > 0)
+		CO_EXPECT_EQ(join_or_die(tasks[--n]), 0);
+
+	return rc;
+}
+
+const struct scenario stacks = {
+	.name = "stacks",
+	.run = use_stacks,
+	.covers = (const enum fault_call[]){ FAULT_malloc, FAULT_mmap_stacks,
+		FAULT_munmap, FAULT_NONE },
+};
+
+/* The first task of a process finds out whether guards work. */
+const struct scenario guards = {
+	.name = "guards",
+	.run = sleep_shortly,
+	.covers = (const enum fault_call[]){ FAULT_madvise_guard,
+		FAULT_mmap_others, FAULT_munmap, FAULT_pipe2, FAULT_sigaction, FAULT_close,
+		FAULT_NONE },
+	.threads = 1,
+	.forked = true,
+	.only_covered = true,
+};
+
+/* Each guard is a page that is protected. */
+const struct scenario guard_pages = {
+	.name = "guard_pages",
+	.run = use_stacks,
+	.covers = (const enum fault_call[]){ FAULT_mprotect, FAULT_NONE },
+	.lacks = (const struct fault[]){
+		{ FAULT_madvise_guard, EINVAL, 0 },
+		{ FAULT_NONE, 0, 0 } },
+	.only_covered = true,
+};
+
+/* --- Many tasks ---------------------------------------------------------- */
+
+static int do_nothing(void *arg)
+{
+	(void)arg;
+	return 0;
+}
+
+static int crowd_together(size_t stack_size)
+{
+	enum { TASKS = 1200 };
+	struct co_task *tasks[TASKS];
+	struct co_task_attr attr = CO_TASK_ATTR_INIT;
+	long rc = 0;
+	int n;
+
+	attr.stack_size = stack_size;
+	for (n = 0; n < TASKS && rc == 0; n++)
+		rc = TELL(co_spawn_with, NULL, &attr, do_nothing, NULL,
+				&tasks[n]);
+	if (rc < 0)
+		n--;
+	while (n > 0)
+		CO_EXPECT_EQ(join_or_die(tasks[--n]), 0);
+
+	return (int)rc;
+}
+
+/* More tasks that can run than the ring of a worker has room for. */
+static int use_crowd(void *arg)
+{
+	(void)arg;
+	return crowd_together(16 << 10);
+}
+
+const struct scenario crowd = {
+	.name = "crowd",
+	.run = use_crowd,
+	.covers = (const enum fault_call[]){ FAULT_malloc, FAULT_mmap_stacks,
+		FAULT_NONE },
+	.only_covered = true,
+};
+
+/* Stacks that nobody needed for a while are trimmed: after a period in which
+ * they are seen, one in which they weren't taken. */
+static int use_trimming(void *arg)
+{
+	struct co__depot *depot = &co_loop_current()->frames.depot;
+	size_t before = fault_calls(FAULT_madvise_trim);
+	co_time now = co_now();
+	int rc = crowd_together(64 << 10), i;
+
+	(void)arg;
+	for (i = 0; i < 3 && rc == 0; i++)
+		co__depot_trim(depot, now += CO_SECOND);
+	CO_EXPECT(rc < 0 || fault_calls(FAULT_madvise_trim) > before);
+
+	return rc;
+}
+
+const struct scenario trimming = {
+	.name = "trimming",
+	.run = use_trimming,
+	.covers = (const enum fault_call[]){ FAULT_madvise_trim, FAULT_NONE },
+	.threads = 1,
+	.only_covered = true,
+};
+
+/* --- Channels ------------------------------------------------------------ */
+
+enum { ITEMS = 5 };
+
+static int put_items(void *channel)
+{
+	size_t i;
+
+	for (i = 0; i < ITEMS; i++)
+		put_now(channel, i);
+
+	return 0;
+}
+
+static int use_channels(void *arg)
+{
+	struct co_channel *channel = NULL;
+	struct co_task *task = NULL;
+	long rc = TELL(co_channel_create, NULL, sizeof(size_t), 2, &channel);
+	size_t i;
+
+	(void)arg;
+	if (rc < 0)
+		return (int)rc;
+	rc = TELL(co_spawn, NULL, put_items, channel, &task);
+	for (i = 0; i < ITEMS && rc == 0; i++)
+		CO_EXPECT_EQ(get_now(channel), i);
+	if (rc == 0)
+		CO_EXPECT_EQ(join_or_die(task), 0);
+	CO_EXPECT_EQ(co_channel_destroy(channel), 0);
+
+	return (int)rc;
+}
+
+const struct scenario channels = {
+	.name = "channels",
+	.run = use_channels,
+	.covers = (const enum fault_call[]){ FAULT_malloc, FAULT_NONE },
+};
+
+/* --- A dump -------------------------------------------------------------- */
+
+static int dump_into(const int ends[2])
+{
+	char text[4096];
+	long rc = TELL(co_loop_dump, co_loop_current(), ends[1]);
+	ssize_t size;
+
+	if (rc < 0)
+		return (int)rc;
+	size = read(ends[0], text, sizeof text);
+	CO_EXPECT(size > 0 && text[size - 1] == '\n');
+
+	return 0;
+}
+
+static int use_dump(void *arg)
+{
+	int ends[2], rc;
+
+	(void)arg;
+	test_or_die(pipe(ends));
+	rc = dump_into(ends);
+	close(ends[0]);
+	close(ends[1]);
+
+	return rc;
+}
+
+const struct scenario dumps = {
+	.name = "dumps",
+	.run = use_dump,
+	.covers = (const enum fault_call[]){ FAULT_write, FAULT_NONE },
+};
+
+/* --- Another thread ------------------------------------------------------ */
+
+struct sleeper {
+	struct co_loop *loop;
+	struct co_task *task;
+	struct test_counter suspended;
+};
+
+static void note_suspended(struct co_task *task, void *arg)
+{
+	struct sleeper *sleeper = arg;
+
+	sleeper->task = task;
+	counter_set(&sleeper->suspended, 1);
+}
+
+static bool is_idle(struct co_loop *loop)
+{
+	struct co_loop_stats stats = { .size = sizeof stats };
+
+	return co_loop_stats(loop, &stats) == 0 && stats.idle == stats.threads;
+}
+
+static void wake_sleeper(void *arg)
+{
+	struct sleeper *sleeper = arg;
+
+	while (counter_get(&sleeper->suspended) == 0
+			|| !is_idle(sleeper->loop))
+		sched_yield();
+	CO_EXPECT_EQ(co_resume(sleeper->task), 0);
+}
+
+/* The poller sleeps until it is woken. */
+static int use_foreigner(void *arg)
+{
+	static struct sleeper sleeper;
+	struct test_thread thread;
+
+	(void)arg;
+	sleeper.loop = co_loop_current();
+	counter_set(&sleeper.suspended, 0);
+	test_thread_start(&thread, sleeper.loop, wake_sleeper, &sleeper);
+	CO_EXPECT_EQ(co_suspend(note_suspended, &sleeper), 0);
+	test_thread_join(&thread);
+
+	return 0;
+}
+
+const struct scenario foreigner = {
+	.name = "foreigner",
+	.run = use_foreigner,
+	.covers = (const enum fault_call[]){ FAULT_read_wake, FAULT_write_wake,
+		FAULT_NONE },
+	.threads = 1,
+};
+
+/* --- A lock that is held for long ---------------------------------------- */
+
+static struct co__spin held = CO__SPIN_INIT;
+
+static void take_and_release(void *arg)
+{
+	(void)arg;
+	co__spin_acquire(&held);
+	co__spin_release(&held);
+}
+
+/* Who waits for it takes a nap. */
+static int use_spin(void *arg)
+{
+	size_t before = fault_calls(FAULT_nanosleep);
+	struct test_thread thread;
+
+	(void)arg;
+	co__spin_acquire(&held);
+	test_thread_start(&thread, NULL, take_and_release, NULL);
+	while (fault_calls(FAULT_nanosleep) == before)
+		sched_yield();
+	co__spin_release(&held);
+	test_thread_join(&thread);
+
+	return 0;
+}
+
+const struct scenario spinning = {
+	.name = "spinning",
+	.run = use_spin,
+	.covers = (const enum fault_call[]){ FAULT_nanosleep, FAULT_NONE },
+	.only_covered = true,
+};
