@@ -128,15 +128,20 @@ static int adopt_elsewhere(struct co_loop *loop, int fd, struct co_io **ret_io)
 
 int co__io_adopt(struct co_loop *loop, int fd, struct co_io **ret_io)
 {
-	int rc = try_adopt(loop, fd, ret_io);
+	struct co_io *io;
+	int rc = try_adopt(loop, fd, &io);
 
-	if (rc != -EEXIST)
-		return rc;
-	evict(*ret_io);
-	rc = try_adopt(loop, fd, ret_io);
-
+	if (rc == -EEXIST) {
+		evict(io);
+		rc = try_adopt(loop, fd, &io);
+	}
 	/* Its users may be tasks that can't run before we return. */
-	return rc == -EEXIST ? adopt_elsewhere(loop, fd, ret_io) : rc;
+	if (rc == -EEXIST)
+		rc = adopt_elsewhere(loop, fd, &io);
+	if (rc == 0)
+		*ret_io = io;
+
+	return rc;
 }
 
 int co_io_close(struct co_io *io)

@@ -50,7 +50,7 @@ void fail_each_call_of(const struct scenario *scenario);
 	each(streams) each(pipes) each(left_open) each(files)               \
 	each(watches) each(many_numbers)                                    \
 	each(connections) each(crowded_server) each(addresses)              \
-	each(taken_by_client)
+	each(taken_by_client) each(taken_by_server)
 
 #define DECLARE_SCENARIO(name) extern const struct scenario name;
 SCENARIOS(DECLARE_SCENARIO)

@@ -302,3 +302,43 @@ const struct scenario taken_by_client = {
 	.threads = 1,
 	.only_covered = true,
 };
+
+/* FD is a client's; others may run while it waits for the echo. */
+static void talk_from_outside(int fd)
+{
+	char data[SIZE];
+
+	CO_EXPECT_EQ(send(fd, "abcd", SIZE, 0), SIZE);
+	while (recv(fd, data, SIZE, MSG_DONTWAIT | MSG_PEEK) < SIZE)
+		co_sleep(100 * CO_MICROSECOND);
+}
+
+static int use_taken_by_server(void *arg)
+{
+	struct squatter squatter;
+	struct co_tcp_server server;
+	struct sockaddr_in address;
+	int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+
+	(void)arg;
+	test_or_die(begin_to_listen(&server));
+	test_or_die(find_server(&server, &address));
+	test_or_die(begin_to_squat(&squatter));
+	test_or_die(connect(fd, (struct sockaddr *)&address, sizeof address));
+	talk_from_outside(fd);
+	end_squatting(&squatter);
+	close(fd);
+	CO_EXPECT_EQ(co_tcp_server_deinit(&server), 0);
+
+	return 0;
+}
+
+/* A server gets another number as soon as there is one. */
+const struct scenario taken_by_server = {
+	.name = "taken_by_server",
+	.run = use_taken_by_server,
+	.covers = (const enum fault_call[]){ FAULT_fcntl_dupfd, FAULT_NONE },
+	.outcome = HIDDEN,
+	.threads = 1,
+	.only_covered = true,
+};
