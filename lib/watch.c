@@ -160,30 +160,6 @@ int co_loop_add_fd(struct co_loop *loop, int fd, unsigned events,
 	return rc;
 }
 
-int co_loop_mod_fd(struct co_loop *loop, int fd, unsigned events,
-		struct co_resume_node *node)
-{
-	struct co_io *io;
-	int rc;
-
-	if (!are_valid(loop, events, node))
-		return -EINVAL;
-	io = co__fd_find(loop, fd);
-	if (io == NULL)
-		return -ENOENT;
-	pthread_mutex_lock(&loop->fds.lock);
-	if (io->kind != CO__FD_WATCHED) {
-		rc = -ENOENT;
-	} else {
-		AO_store(&io->interest, events);
-		AO_store_release(&io->node, (AO_t)node);	/* T3 */
-		rc = loop->os->renew(loop->poller, fd, co__fd_key(io));
-	}
-	pthread_mutex_unlock(&loop->fds.lock);
-
-	return rc;
-}
-
 /* Whether the teller of IO awaits one that awaits one ... that is WORKER. */
 static bool is_awaited_by(const struct co_io *io,
 		const struct co__worker *worker)
@@ -241,6 +217,51 @@ static int wait_for_teller(struct co_io *io)
 	}
 
 	return 0;
+}
+
+/* Watch IO for EVENTS with NODE from now on, or go on as before.  The table's
+ * lock is held. */
+static int renew(struct co_io *io, AO_t events, AO_t node)
+{
+	AO_t old_events = AO_load(&io->interest), old_node = AO_load(&io->node);
+	int rc;
+
+	/* Before it is looked at again: what is found is for the new one. */
+	AO_store(&io->interest, events);
+	AO_store_release(&io->node, node);		/* T3 */
+	rc = io->loop->os->renew(io->loop->poller, io->fd, co__fd_key(io));
+	if (rc < 0) {
+		AO_store(&io->interest, old_events);
+		AO_store_release(&io->node, old_node);	/* T3 */
+	}
+
+	return rc;
+}
+
+int co_loop_mod_fd(struct co_loop *loop, int fd, unsigned events,
+		struct co_resume_node *node)
+{
+	struct co_io *io;
+	bool renews;
+	int rc = -ENOENT;
+
+	if (!are_valid(loop, events, node))
+		return -EINVAL;
+	io = co__fd_find(loop, fd);
+	if (io == NULL)
+		return -ENOENT;
+	pthread_mutex_lock(&loop->fds.lock);
+	renews = io->kind == CO__FD_WATCHED;
+	if (renews)
+		rc = renew(io, events, (AO_t)node);
+	pthread_mutex_unlock(&loop->fds.lock);
+	/* The node is the caller's again, as after a removal. */
+	if (renews && rc < 0) {
+		co__atomic_fence();		/* M2: pairs with T2 */
+		wait_for_teller(io);
+	}
+
+	return rc;
 }
 
 int co_loop_remove_fd(struct co_loop *loop, int fd)

@@ -140,7 +140,8 @@ CO_API int co_loop_add_fd(struct co_loop *loop, int fd, unsigned events,
 
 /* Change what FD is watched for, and by which node.  An event that is already
  * there is reported again.  The old node's ready() may still be running when
- * this returns.  -ENOENT: not watched.  Otherwise as add. */
+ * this returns.  -ENOENT: not watched.  Otherwise as add, and FD is watched as
+ * before. */
 CO_API int co_loop_mod_fd(struct co_loop *loop, int fd, unsigned events,
 		struct co_resume_node *node);
 

@@ -385,6 +385,9 @@ static int use_watch(struct told_node nodes[2], int peer)
 	rc = TELL(co_loop_mod_fd, loop, fd, CO_WRITABLE, &nodes[1].node);
 	if (rc == 0)
 		await_told(&nodes[1], 0);
+	else
+		/* Nothing has changed. */
+		expect_input_told(&nodes[0], peer);
 	CO_EXPECT_EQ(co_loop_remove_fd(loop, fd), 0);
 
 	return (int)rc;
