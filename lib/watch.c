@@ -54,7 +54,8 @@ static void rearm(struct co_io *io, AO_t told)
 
 	if (loop->os->rearm == NULL || AO_load(&io->node) == 0)
 		return;
-	if ((told & CO_WRITABLE) && co__fd_ask(io->fd, CO_WRITABLE) == 0)
+	/* Told once too often, if the system has no memory to answer. */
+	if ((told & CO_WRITABLE) && co__fd_ask(io->fd, CO_WRITABLE) <= 0)
 		again |= CO_WRITABLE;
 	if (again != 0)
 		loop->os->rearm(loop->poller, io->fd, co__fd_key(io), again);

@@ -349,6 +349,23 @@ static void expect_input_told(struct told_node *node, int peer)
 	await_told(node, before);
 }
 
+/* NODE, which has used up all room, is told of new. */
+static void expect_room_told(struct told_node *node, int peer)
+{
+	size_t before;
+	char some[4096];
+
+	await_told(node, 0);
+	/* Not while it is writing. */
+	do {
+		before = counter_get(&node->times);
+		co_sleep(CO_MILLISECOND);
+	} while (counter_get(&node->times) != before);
+	while (recv(peer, some, sizeof some, MSG_DONTWAIT) > 0)
+		;
+	await_told(node, before);
+}
+
 static int wait_for_input(void *arg)
 {
 	co_wait_fd(*(int *)arg, CO_READABLE);
@@ -384,7 +401,7 @@ static int use_watch(struct told_node nodes[2], int peer)
 	expect_input_told(&nodes[0], peer);
 	rc = TELL(co_loop_mod_fd, loop, fd, CO_WRITABLE, &nodes[1].node);
 	if (rc == 0)
-		await_told(&nodes[1], 0);
+		expect_room_told(&nodes[1], peer);
 	else
 		/* Nothing has changed. */
 		expect_input_told(&nodes[0], peer);
