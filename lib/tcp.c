@@ -253,11 +253,24 @@ static bool is_exhaustion(int rc)
 			|| rc == -ENOMEM || rc == -ENOSPC || rc == -EAGAIN;
 }
 
-/* Whether accepting is over: the listener was closed, by us or by others. */
-static bool is_final(int rc)
+static bool listens(const struct co_io *io)
 {
+	int on = 0;
+	socklen_t size = sizeof on;
+
+	return getsockopt(io->fd, SOL_SOCKET, SO_ACCEPTCONN, &on, &size) == 0
+			&& on;
+}
+
+/* Whether accepting is over: the listener was closed, by us or by others. */
+static bool is_final(const struct co_io *listener, int rc)
+{
+	/* Also what the network said of a connection: see accept(2). */
+	if (rc == -EOPNOTSUPP)
+		return !listens(listener);
+
 	return rc == -EBADF || rc == -EINVAL || rc == -ENOTSOCK
-			|| rc == -EOPNOTSUPP || rc == -ECANCELED;
+			|| rc == -ECANCELED;
 }
 
 /* Sleep until a descriptor was freed, or for DURATION. */
@@ -308,7 +321,7 @@ static int accept_main(void *arg)
 		else if (rc < 0)
 			/* A connection that failed in the backlog: the next. */
 			co_yield();
-	} while (!is_final(rc));
+	} while (!is_final(listener, rc));
 	turn_away(&arrival);
 	/* While the listener can't be another file yet. */
 	co_tcp_server_close((struct co_tcp_server *)(void *)server);
