@@ -392,11 +392,14 @@ OS_TEST(a_closed_descriptor_is_refused)
 
 OS_TEST(regular_files_and_folders_are_refused)
 {
+	const off_t large = (off_t)1 << 33;	/* more than 32 bits can count */
 	FILE *file = tmpfile();
 	int folder = open("/", O_RDONLY | O_CLOEXEC);
 
 	cr_assert_not_null(file);
 	cr_assert_geq(folder, 0);
+	cr_assert_eq(add(fileno(file), 7), -EPERM);
+	cr_assert_eq(ftruncate(fileno(file), large), 0);
 	cr_assert_eq(add(fileno(file), 7), -EPERM);
 	cr_assert_eq(add(folder, 7), -EPERM);
 	nothing_happens();
