@@ -63,6 +63,18 @@ do
 	grep -q "$line" "$work/report" || { echo "no '$line'"; wrong=1; }
 done
 
+# That all are skipped for a reason is no mistake.
+try <<'END'
+#include <criterion/criterion.h>
+Test(runner, is_left_out, .disabled = true) { }
+Test(runner, says_why) { cr_skip_test("no luck"); }
+END
+if grep '^Bail out!' "$work/report" || ! grep -q '# SKIP no luck' "$work/report"
+then
+	echo "a test that tells why it is skipped counts for nothing"
+	wrong=1
+fi
+
 # A filter that fits no test, a program of none, and a crash after the end of a
 # test, by which one that leaks tells of it (test.h).
 CRITERION_TEST_PATTERN='no/such' run_it

@@ -11,9 +11,13 @@
 
 enum { STACK_SIZE = 64 * 1024 };
 
-/* ThreadSanitizer must be told of each switch, and nothing here does it. */
 #ifdef TEST_TSAN
 TestSuite(context, .disabled = true);
+
+Test(checked_context, is_left_out)
+{
+	cr_skip_test("ThreadSanitizer isn't told of these switches");
+}
 #endif
 
 /* --- Two contexts: the test's own, and another ------------------------ */
