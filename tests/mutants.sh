@@ -147,17 +147,27 @@ link_explore()
 		$EXPLORE_LIBRARIES
 }
 
-# link_program PROGRAM: a path below tests/.
+# link_program PROGRAM: a path below tests/.  What test_fault has compiled in
+# calls tests/fault/calls.c, as its library does.
 link_program()
 {
-	flags='' others=
-	case $1 in
-	test_fault) flags=$FAULT_LINK others=tests/fault.o ;;
-	esac
+	objects=program others=
 	[ -e "$work/program/$(object_of "tests/$1.c")" ] ||
-		others="$others tests/$1.o"
+		others=tests/$1.o
+	case $1 in
+	test_fault)
+		objects=renamed
+		others="$others $(echo tests/fault/*.o) tests/fault/libfaulty.a"
+		rm -rf "$work/renamed"
+		cp -R "$work/program" "$work/renamed"
+		for object in "$work"/renamed/lib_*.o
+		do
+			$OBJCOPY --redefine-syms=tests/fault/renamed "$object" ||
+				return 1
+		done ;;
+	esac
 	# shellcheck disable=SC2086
-	$COMPILE $PROGRAM_LINK $flags -o "$work/check" "$work"/program/*.o \
+	$COMPILE $PROGRAM_LINK -o "$work/check" "$work/$objects"/*.o \
 		$others $PROGRAM_LIBRARIES
 }
 
