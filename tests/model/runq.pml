@@ -5,17 +5,19 @@
  *
  * Sizes       A ring of 4; the owner puts two tasks, does 4 things of its
  *             choice and then takes what is left; two thieves steal up to
- *             two tasks each.
- *             2,200,000 states.
+ *             two tasks each, one of them only such as have never run: tasks
+ *             1, 3 and 4.
+ *             2,600,000 states.
  *
  * Steps       Q1 Q2       co__runq_push
- *             T1 ... T4   co__runq_steal; T4 also co__runq_pop
+ *             T1 ... T4   co__runq_rob; T4 also co__runq_pop
  *             N1 N2       co__runq_pop_newest
  *             An ordered access is what the statements' order says; the mutants
  *             of orderings are those orders turned around.
  *
  * Proved      Each task is taken once, and all are; pop returns the oldest, and
- *             pop_newest the newest, of what is there at that moment.
+ *             pop_newest the newest, of what is there at that moment.  A thief
+ *             that is to take only new ones takes no other.
  *
  * MUTANT_Q2_FIRST     assertion  Q2 before Q1
  * MUTANT_NO_ROOM      assertion  push doesn't look whether there is room
@@ -29,6 +31,8 @@
  * MUTANT_CLIPPED      assertion  a length that makes no sense is cut to what a
  *                                thief can carry
  * MUTANT_NO_RESTORE   assertion  the tail stays lapped when all were taken
+ * MUTANT_FIRST_NEW    assertion  only of the first is asked whether it is new
+ * MUTANT_ASKED_BEFORE assertion  it is asked in another look than T1 to T4
  */
 
 #define SIZE 4
@@ -42,15 +46,19 @@
 #define MAX 2
 
 byte head, tail;		/* they don't wrap around in so few acts */
-byte ring[SIZE];
+byte ring[SIZE];		/* a new task has the tag */
 byte pushed;			/* tasks are 1 .. pushed */
 bool taken[TASKS + 1];		/* ghost */
 
-/* The taking of TASK is final. */
-inline take(task)
+#define NEW 16
+#define entry_of(task) (task + (task == 1 || task >= 3 && task <= 4 -> NEW : 0))
+#define is_new(entry) (entry >= NEW)
+
+/* The taking of what is in ENTRY is final. */
+inline take(entry)
 {
-	assert(task > 0 && !taken[task]);
-	taken[task] = true
+	assert(entry % NEW > 0 && !taken[entry % NEW]);
+	taken[entry % NEW] = true
 }
 
 /* Nobody has been here longer, or less long, than TASK. */
@@ -92,9 +100,9 @@ inline push()
 	:: else ->
 #ifdef MUTANT_Q2_FIRST
 		tail = t + 1;
-		ring[t % SIZE] = task
+		ring[t % SIZE] = entry_of(task)
 #else
-		ring[t % SIZE] = task;				/* Q1 */
+		ring[t % SIZE] = entry_of(task);		/* Q1 */
 		tail = t + 1					/* Q2 */
 #endif
 	fi;
@@ -108,7 +116,7 @@ inline pop()
 	do
 	:: h == tail -> break
 	:: else ->
-		task = ring[h % SIZE];
+		task = ring[h % SIZE] % NEW;
 		atomic {					/* T4 */
 			if
 #ifdef MUTANT_POP_STORES
@@ -138,7 +146,7 @@ inline pop_newest()
 	if
 	:: h == t
 	:: else ->
-		task = ring[(t - 1) % SIZE];
+		task = ring[(t - 1) % SIZE] % NEW;
 		if
 		:: t - h > 1 ->
 			tail = t - 1;
@@ -171,7 +179,7 @@ inline pop_newest()
 	if
 	:: h == t
 	:: else ->
-		task = ring[(t - 1) % SIZE];
+		task = ring[(t - 1) % SIZE] % NEW;
 		tail = t - 1 + LAP;				/* N1 */
 		do
 		:: h == t ->
@@ -225,12 +233,39 @@ next_act:	skip
 	}
 }
 
-proctype thief()
+/* If ONLY_NEW, the task in A, and the one in B, must be new to be taken. */
+inline cut()
+{
+	if
+#ifndef MUTANT_ASKED_BEFORE
+	:: only_new && n > 0 && !is_new(a) -> n = 0
+#ifndef MUTANT_FIRST_NEW
+	:: only_new && n > 1 && is_new(a) && !is_new(b) -> n = 1
+#endif
+#endif
+	:: else
+	fi
+}
+
+inline take_new(entry)
+{
+	assert(!only_new || is_new(entry));
+	take(entry)
+}
+
+proctype thief(bool only_new)
 {
 	byte h, t, n, a, b;
 
 	do
-	:: h = head;						/* T1 */
+	::
+#ifdef MUTANT_ASKED_BEFORE
+	   if
+	   :: only_new && !is_new(ring[head % SIZE]) -> break
+	   :: else
+	   fi;
+#endif
+	   h = head;						/* T1 */
 	   t = tail;						/* T2 */
 	   d_step {
 		n = t - h;
@@ -265,6 +300,11 @@ proctype thief()
 	   :: n > 1 -> b = ring[(h + 1) % SIZE]
 	   :: else
 	   fi;
+	   cut();
+	   if
+	   :: n == 0 -> break
+	   :: else
+	   fi;
 #endif
 	   atomic {						/* T4 */
 		if
@@ -275,9 +315,9 @@ proctype thief()
 #endif
 			head = h + n;
 #ifndef MUTANT_T3_LAST
-			take(a);
+			take_new(a);
 			if
-			:: n > 1 -> take(b)
+			:: n > 1 -> take_new(b)
 			:: else
 			fi;
 #endif
@@ -303,7 +343,7 @@ proctype thief()
 init {
 	atomic {
 		run owner();
-		run thief();
-		run thief()
+		run thief(false);
+		run thief(true)
 	}
 }
