@@ -6,7 +6,7 @@
 # Run by `make explore-mutants' and `make check-mutants', which say how to
 # compile and link.  A LIST is a script of the calls below, in this order:
 #
-#   fault WHAT          begin a fault, in a copy of lib/ and include/
+#   fault WHAT          begin a fault, in a copy of lib/, include/ and examples/
 #   edit FILE SED...    change FILE, a path below lib/ or from the top, by sed
 #                       scripts.  Each must change something: if one doesn't,
 #                       the code that it is for has moved, and that is reported
@@ -15,6 +15,7 @@
 #   found_by explore SCENARIO        the exploration fails (tests/explore/)
 #   found_by unit PROGRAM PATTERN    so does one of the unit tests
 #   found_by torture PROGRAM OPTION...       and a torture program
+#   found_by replay TARGET           and a fuzz target, given its corpus
 #   found_by model MODEL.MUTANT      spin rejects what is the same in a model
 #   mutant WHAT SCENARIO "FILE..." SED...    all of it for one scenario: FILE is
 #                       edited and the others are compiled
@@ -63,15 +64,16 @@ fault()
 	*) return 0 ;;
 	esac
 	[ -z "$table" ] || return 0
-	rm -rf "$work/lib" "$work/include" "$work/explore" "$work/program"
-	cp -R "$top/lib" "$top/include" "$work"
-	chmod -R u+w "$work/lib" "$work/include"
+	rm -rf "$work/lib" "$work/include" "$work/examples" \
+		"$work/explore" "$work/program"
+	cp -R "$top/lib" "$top/include" "$top/examples" "$work"
+	chmod -R u+w "$work/lib" "$work/include" "$work/examples"
 }
 
 path_of()
 {
 	case $1 in
-	include/*|tests/*) echo "$1" ;;
+	include/*|tests/*|examples/*) echo "$1" ;;
 	*) echo "lib/$1" ;;
 	esac
 }
@@ -171,6 +173,41 @@ link_program()
 		$others $PROGRAM_LIBRARIES
 }
 
+# The parts of the fuzz target $1, without the library.
+parts_of()
+{
+	case $1 in
+	chat) parts='examples/chat_line.o' ;;
+	http) parts='examples/http_open.o examples/http_parse.o' ;;
+	*)
+		for object in tests/fuzz/*.o
+		do
+			case ${object##*/} in
+			chat.o|http.o|one_thread.o|threads.o) ;;
+			fuzz.o|replay.o) ;;
+			*) echo "$object" ;;
+			esac
+		done
+		parts= ;;
+	esac
+	# shellcheck disable=SC2086
+	printf '%s\n' tests/fuzz/$1.o tests/fuzz/fuzz.o tests/fuzz/replay.o \
+		$parts
+}
+
+link_replay()
+{
+	others=
+	for object in $(parts_of "$1")
+	do
+		[ -e "$work/program/$(echo "$object" | tr / _)" ] ||
+			others="$others $object"
+	done
+	# shellcheck disable=SC2086
+	$COMPILE $PROGRAM_LINK $FUZZ_LINK -o "$work/check" \
+		"$work"/program/*.o $others $PROGRAM_LIBRARIES
+}
+
 # --- Seeing it ----------------------------------------------------------------
 
 # run PROGRAM ARGUMENT...: as $how says; status 0 if nothing was found.
@@ -190,6 +227,8 @@ run()
 			"$1" --filter "$2" ;;
 	torture)
 		timeout 100 "$@" ;;
+	replay)
+		timeout 20 "$1" "$top/tests/fuzz/corpus/$2"/* ;;
 	esac
 }
 
@@ -212,7 +251,10 @@ passes()
 	control="$work/passed/$(printf '%s' "$how $*" | tr -c '[:alnum:]' _)"
 	[ ! -e "$control" ] || return 0
 	program=tests/$1
-	shift
+	case $how in
+	replay) program=tests/fuzz/$1 ;;
+	*) shift ;;
+	esac
 	run "$program" "$@" >"$work/log" 2>&1 </dev/null &&
 		mkdir -p "$work/passed" && : >"$control"
 }
@@ -244,7 +286,12 @@ try()
 			echo "it fails without the fault, too"
 			return 1
 		} >>"$work/log"
-		compile program && link_program "$1" && shift && found "$@" ;;
+		compile program || return
+		case $how in
+		replay) link_replay "$1" || return ;;
+		*) link_program "$1" && shift || return ;;
+		esac
+		found "$@" ;;
 	esac
 }
 
@@ -257,7 +304,7 @@ found()
 	case $how in
 	explore) grep -q '^not ok' "$work/log" ;;
 	unit) [ $status = 124 ] || grep -qE '^\[(FAIL|----)\]|CRASH' "$work/log" ;;
-	torture) [ $status = 1 ] || [ $status -ge 124 ] ;;
+	torture|replay) [ $status = 1 ] || [ $status -ge 124 ] ;;
 	esac
 }
 
