@@ -78,7 +78,7 @@ static int sleep_from(co_time now, co_time when)
 	}
 	outer = self->deadline;
 	if (when < outer)
-		co__task_set_deadline(self, when);
+		co__task_set_pause(self, when);
 	rc = co__wait_prepare_at(self, now);
 	if (rc == 0)
 		rc = co__park(self, CO__IN_SLEEP, NULL, sleep_hook, NULL);

@@ -85,6 +85,8 @@ struct co_task {
 #define CO__TASK_HAS_DEADLINE 1u	/* its deadline is not CO_NEVER */
 #define CO__TASK_MASKED 2u		/* cancellation is hidden */
 #define CO__TASK_PINNED 4u		/* it has a home */
+#define CO__TASK_PAUSES 8u		/* its deadline is no scope's: it sleeps,
+					 * and will have slept long enough */
 
 /* What task->joined may be beside a slot's states: see task.c. */
 #define CO__TASK_DETACHED ((AO_t)2)
@@ -112,13 +114,23 @@ static inline void co__task_set_special(struct co_task *self, unsigned flag,
 			: self->special & ~flag);
 }
 
-/* Let the waits of SELF, the calling task, end at WHEN. */
+/* Let the waits of SELF, the calling task, end at WHEN: its scopes' deadline. */
 static inline void co__task_set_deadline(struct co_task *self, co_time when)
 {
 	self->deadline = when;
-	co__task_set_special(self, CO__TASK_HAS_DEADLINE, when != CO_NEVER);
-	if (when == CO_NEVER)
+	self->special &= (unsigned char)~(CO__TASK_HAS_DEADLINE
+			| CO__TASK_PAUSES);
+	if (when != CO_NEVER)
+		self->special |= CO__TASK_HAS_DEADLINE;
+	else
 		co__atomic_store_wide(self->wait_deadline, CO_NEVER);
+}
+
+/* The same for a pause, which ends before the scopes do; then set theirs again. */
+static inline void co__task_set_pause(struct co_task *self, co_time when)
+{
+	co__task_set_deadline(self, when);
+	self->special |= CO__TASK_PAUSES;
 }
 
 static inline struct co_task *co__task_of_tick(struct co_tick *tick)

@@ -280,7 +280,7 @@ static void wait_for_food(struct co_task *self, co_time duration)
 	co_time outer = self->deadline;
 
 	if (AO_load(&gate->word) == CO__SLOT_EMPTY) {
-		co__task_set_deadline(self, co_after(duration));
+		co__task_set_pause(self, co_after(duration));
 		if (co__wait_prepare(self) == 0)
 			co__slot_wait(self, CO__IN_SLEEP, self, gate);
 		co__task_set_deadline(self, outer);

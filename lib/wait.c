@@ -29,11 +29,12 @@ static bool is_cancelled(const struct co_task *self)
 
 int co__wait_timed_out(struct co_task *self)
 {
-	struct co_deadline *scope = self->scope;
+	struct co_deadline *scope;
 
-	/* A sleep may end before the scopes do. */
-	if (scope == NULL || self->deadline != scope->effective_)
+	/* Before the scopes are looked at, which are in cold memory. */
+	if (self->special & CO__TASK_PAUSES)
 		return -ETIMEDOUT;
+	scope = self->scope;
 	while (scope->when_ != self->deadline)
 		scope = scope->outer_;
 	scope->expired_ = 1;
