@@ -75,8 +75,10 @@ static void run_timers(struct co__worker *worker, co_time now)
 
 		if (AO_load(&wheel->count) == 0)
 			continue;
-		if (now == 0)
+		if (now == 0) {
 			now = co_now();
+			AO_store(&worker->clock, co__stamp(now));
+		}
 		AO_store(&worker->timers, AO_load(&worker->timers)
 				+ co__wheel_run(wheel, now));
 	}
@@ -199,6 +201,7 @@ static void look_around(struct co__worker *worker)
 	bool was_fine = AO_load(&worker->fine) != 0;
 
 	worker->looked = now;
+	AO_store(&worker->clock, co__stamp(now));
 	AO_store(&worker->fine, fine);
 	if (was_fine && !fine)
 		co__near_tell(worker);

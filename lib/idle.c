@@ -6,6 +6,7 @@
 
 #include <errno.h>
 
+#include "clock.h"
 #include "near.h"
 
 void co__idle_init(struct co__idle *idle)
@@ -255,19 +256,24 @@ void co__idle_sleep(struct co__worker *worker)
 		 * reference meanwhile saw us search, and woke nobody. */
 		co__loop_quiesce(loop);
 		if (polls) {
+			AO_store(&worker->doing, CO__POLLS);
 			events = wait_for_events(worker, trim_until(worker,
 					idle->poll_until));
 		} else {
+			AO_store(&worker->doing, CO__SLEEPS);
+			AO_store(&worker->naps, AO_load(&worker->naps) + 1);
 			wait_for_signal(worker);
 			waited = true;
 		}
+		AO_store(&worker->doing, CO__WORKS);
+		AO_store(&worker->clock, co__stamp(co__clock_coarse()));
 	}
 	if (end_idle(worker, polls)) {
 		worker->searching = true;
 		if (!polls && !waited)
 			wait_for_signal(worker);
 	}
-	if (loop->threads > 1)
+	if (loop->has_monitor)
 		co__monitor_rouse(loop);
 	co__loop_deliver(worker, events);
 }

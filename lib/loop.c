@@ -2,7 +2,6 @@
 
 /* loop.c - making, running and ending a loop; see loop.h */
 
-
 #include "loop.h"
 
 #include <errno.h>
@@ -12,14 +11,10 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "options.h"
 #include "overflow.h"
 
-#define STACK_CLASS_DEFAULT 18u		/* 256 KiB */
 #define FETCH_AHEAD 4			/* events: see fetch_ahead */
-
-#ifndef HAVE_SECURE_GETENV
-#define secure_getenv getenv
-#endif
 
 /* --- The overflow report -------------------------------------------------- */
 
@@ -113,74 +108,6 @@ static void release_workers(struct co_loop *loop)
 
 /* --- Making -------------------------------------------------------------- */
 
-/* The CPUs that the process may use. */
-static unsigned count_cpus(void)
-{
-	long n = 0;
-#ifdef HAVE_SCHED_GETAFFINITY
-	cpu_set_t set;
-
-	if (sched_getaffinity(0, sizeof set, &set) == 0)
-		n = CPU_COUNT(&set);
-#endif
-	if (n <= 0)
-		n = sysconf(_SC_NPROCESSORS_ONLN);
-
-	return n < 1 ? 1 : n > (long)CO_LOOP_THREADS_MAX ? CO_LOOP_THREADS_MAX
-			: (unsigned)n;
-}
-
-static unsigned default_threads(void)
-{
-	const char *text = secure_getenv("COLOOP_THREADS");
-	unsigned long n;
-	char *end;
-
-	if (text == NULL || *text < '0' || *text > '9')
-		return count_cpus();
-	n = strtoul(text, &end, 10);
-
-	return *end != '\0' || n < 1 || n > CO_LOOP_THREADS_MAX ? count_cpus()
-			: (unsigned)n;
-}
-
-static bool is_valid_options(const struct co_loop_options *options)
-{
-	const struct co_allocator *allocator = options->allocator;
-
-	for (size_t i = 0; i < sizeof options->reserved
-			/ sizeof options->reserved[0]; i++)
-		if (options->reserved[i] != 0)
-			return false;
-	if (allocator != NULL && (allocator->allocate == NULL
-			|| allocator->release == NULL))
-		return false;
-
-	return options->size == sizeof *options
-		&& options->threads <= CO_LOOP_THREADS_MAX
-		&& !(options->flags & ~(CO_LOOP_UNGUARDED_STACKS
-			| CO_LOOP_NO_OVERFLOW_REPORT))
-		&& (options->stack_size == 0
-			|| co__frame_class(options->stack_size) != 0);
-}
-
-/* The backend of OPTIONS, or NULL.  An unknown one in the environment counts
- * for nothing. */
-static const struct co__os_backend *choose_backend(
-		const struct co_loop_options *options)
-{
-	const struct co__os_backend *os = NULL;
-	const char *name = options->backend;
-
-	if (name != NULL)
-		return co__os_backend(name);
-	name = secure_getenv("COLOOP_BACKEND");
-	if (name != NULL)
-		os = co__os_backend(name);
-
-	return os != NULL ? os : co__os_backend(NULL);
-}
-
 static int init_workers(struct co_loop *loop)
 {
 	int rc = allocate_workers(loop);
@@ -214,11 +141,13 @@ static void init_fields(struct co_loop *loop,
 	memset(loop, 0, sizeof *loop);
 	loop->magic = CO__LOOP_MAGIC;
 	loop->allocator = *allocator;
-	loop->threads = options->threads != 0 ? options->threads
-			: default_threads();
+	loop->threads = co__options_threads(options);
 	loop->flags = options->flags;
-	loop->stack_class = options->stack_size == 0 ? STACK_CLASS_DEFAULT
-			: co__frame_class(options->stack_size);
+	loop->stall_after = co__options_stall(options);
+	loop->on_stall = options->on_stall;
+	loop->stall_arg = options->stall_arg;
+	loop->has_monitor = loop->threads > 1 || loop->stall_after != 0;
+	loop->stack_class = co__options_stack_class(options);
 	co_queue_init(&loop->inject.queue);
 	co__idle_init(&loop->idle);
 	co__frames_init(loop);
@@ -255,7 +184,7 @@ static int create(const struct co_loop_options *options,
 		default_release, NULL };
 	const struct co_allocator *allocator = options->allocator != NULL
 			? options->allocator : &by_malloc;
-	const struct co__os_backend *os = choose_backend(options);
+	const struct co__os_backend *os = co__options_backend(options);
 	struct co_loop *loop;
 	int rc;
 
@@ -284,7 +213,7 @@ int co_loop_create(const struct co_loop_options *options,
 
 	if (options == NULL)
 		options = &none;
-	if (ret_loop == NULL || !is_valid_options(options))
+	if (ret_loop == NULL || !co__options_are_valid(options))
 		return -EINVAL;
 
 	return create(options, ret_loop);
@@ -333,12 +262,23 @@ int co_loop_destroy(struct co_loop *loop)
 
 /* --- Running ------------------------------------------------------------- */
 
+/* What the system, and debuggers, call this thread; 0: nobody says. */
+static AO_t thread_id(void)
+{
+#ifdef HAVE_GETTID
+	return (AO_t)gettid();
+#else
+	return 0;
+#endif
+}
+
 /* Give this thread what a worker's thread needs, and run it. */
 static void run_worker(struct co__worker *worker)
 {
 	bool reports = !(worker->loop->flags & CO_LOOP_NO_OVERFLOW_REPORT);
 	void *altstack = NULL;
 
+	AO_store(&worker->thread_id, thread_id());
 	reports = reports && co__overflow_thread_begin(&altstack) == 0;
 	co__worker_run(worker);
 	if (reports)
@@ -358,13 +298,10 @@ static void *thread_main(void *arg)
 	return NULL;
 }
 
-/* Start the threads of all workers but the first.  Signals are for the
- * program's threads, but for those that tell of a fault. */
-static int start_threads(struct co_loop *loop)
+int co__loop_start_thread(pthread_t *thread, void *(*run)(void *), void *arg)
 {
 	sigset_t all, before;
-	unsigned i;
-	int rc = 0;
+	int rc;
 
 	sigfillset(&all);
 	sigdelset(&all, SIGSEGV);
@@ -373,10 +310,21 @@ static int start_threads(struct co_loop *loop)
 	sigdelset(&all, SIGILL);
 	sigdelset(&all, SIGTRAP);
 	pthread_sigmask(SIG_SETMASK, &all, &before);
-	for (i = 1; i < loop->threads && rc == 0; i++)
-		rc = -pthread_create(&loop->workers[i].thread, NULL,
-				thread_main, &loop->workers[i]);
+	rc = pthread_create(thread, NULL, run, arg);
 	pthread_sigmask(SIG_SETMASK, &before, NULL);
+
+	return -rc;
+}
+
+/* Start the threads of all workers but the first. */
+static int start_threads(struct co_loop *loop)
+{
+	unsigned i;
+	int rc = 0;
+
+	for (i = 1; i < loop->threads && rc == 0; i++)
+		rc = co__loop_start_thread(&loop->workers[i].thread,
+				thread_main, &loop->workers[i]);
 	/* Number i - 1 could not be started: then the others go home, and
 	 * nothing was run. */
 	loop->lacks_threads = rc < 0;
@@ -401,7 +349,7 @@ static int run_threads(struct co_loop *loop)
 {
 	int rc = 0;
 
-	if (loop->threads > 1)
+	if (loop->has_monitor)
 		rc = co__monitor_start(loop);
 	if (rc < 0)
 		return rc;
@@ -410,7 +358,7 @@ static int run_threads(struct co_loop *loop)
 		run_worker(&loop->workers[0]);
 		join_threads(loop);
 	}
-	if (loop->threads > 1)
+	if (loop->has_monitor)
 		co__monitor_stop(loop);
 
 	return rc;
@@ -620,7 +568,7 @@ const char *co_loop_backend(struct co_loop *loop)
 	return co__loop_is_valid(loop) ? loop->os->name : NULL;
 }
 
-int co_run(co_task_fn *fn, void *arg)
+co__noinline int co_run(co_task_fn *fn, void *arg)
 {
 	struct co_loop *loop;
 	struct co_task *task;
@@ -633,7 +581,7 @@ int co_run(co_task_fn *fn, void *arg)
 	rc = co_loop_create(NULL, &loop);
 	if (rc < 0)
 		return rc;
-	rc = co_spawn(loop, fn, arg, &task);
+	rc = co__spawn(loop, NULL, fn, arg, &task, co__caller());
 	if (rc == 0)
 		rc = co_loop_run(loop);
 	if (rc == 0 && co_join(task, &result) < 0)

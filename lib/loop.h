@@ -22,6 +22,10 @@ struct co_loop {
 	unsigned threads;		/* constant */
 	unsigned flags;			/* constant */
 	unsigned stack_class;		/* constant: of tasks by default */
+	bool has_monitor;		/* constant: a thread looks after it */
+	co_time stall_after;		/* constant; 0: never */
+	co_stall_fn *on_stall;		/* constant; NULL: a line is written */
+	void *stall_arg;		/* constant */
 	const struct co__os_backend *os;	/* constant */
 	struct co__poller *poller;	/* constant */
 	struct co_allocator allocator;	/* constant */
@@ -37,6 +41,7 @@ struct co_loop {
 	AO_t watches;			/* atomic: watched descriptors */
 	AO_t polled;			/* atomic: descriptors in the poller */
 	AO_t spawned_outside;		/* atomic: tasks, by other threads */
+	AO_t stalls;			/* relaxed: reported; monitor */
 
 	/* Lines apart, whatever the alignment of the whole. */
 	char before_inject[64];
@@ -73,6 +78,10 @@ void co__loop_release_lines(struct co_loop *loop, void *memory, size_t size);
 /* Why the workers return. */
 #define CO__STOP_DONE ((AO_t)1)		/* no task is left, or co_loop_stop */
 #define CO__STOP_STUCK ((AO_t)2)	/* tasks are left that nothing wakes */
+
+/* pthread_create() of a thread of the library's.  Signals are for the program's
+ * threads, but for those that tell of a fault.  Negative errno values. */
+int co__loop_start_thread(pthread_t *thread, void *(*run)(void *), void *arg);
 
 /* Make the workers return. */
 void co__loop_end(struct co_loop *loop, AO_t reason);

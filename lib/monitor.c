@@ -4,14 +4,16 @@
 
 #include "monitor.h"
 
-#include <signal.h>
 #include <time.h>
 
+#include "clock.h"
 #include "loop.h"
+#include "stall.h"
 
 #define PERIOD_MIN (250 * CO_MICROSECOND)
 #define PERIOD_MAX (2 * CO_MILLISECOND)
 #define LATE (2 * CO_MILLISECOND)	/* a timer that nobody looks after */
+#define PERIOD_ALONE (25 * CO_MILLISECOND)	/* of a loop of one thread */
 #define QUIET 20			/* looks, before it sleeps for good */
 
 static bool has_work_at_hand(const struct co__worker *worker)
@@ -57,10 +59,10 @@ static bool is_unpolled(struct co_loop *loop)
 }
 
 /* Whether an idle worker is needed. */
-static bool look(struct co_loop *loop)
+static bool look(struct co_loop *loop, co_time now)
 {
 	bool needed = is_unpolled(loop);
-	co_time late = co_now() - LATE;
+	co_time late = now - LATE;
 
 	needed |= co__inject_has_some(&loop->inject);
 	for (unsigned i = 0; i < loop->threads; i++) {
@@ -121,27 +123,55 @@ static void sleep_long(struct co_loop *loop)
 	AO_store(&loop->monitor.asleep, 0);
 }
 
+/* How long not to look at most: a stall is reported by a quarter too late. */
+static co_time longest_period(const struct co_loop *loop)
+{
+	co_time longest = loop->threads > 1 ? PERIOD_MAX : PERIOD_ALONE;
+	co_time quarter = loop->stall_after / 4;
+
+	if (loop->stall_after == 0 || quarter > longest)
+		return longest;
+
+	return quarter > PERIOD_MIN ? quarter : PERIOD_MIN;
+}
+
+/* See how long each worker has run what it runs.  The last look was at LAST, and
+ * the next was to be after ASKED.  If it comes much later, the process or this
+ * thread did not run, and that says nothing of the workers.  Returns the time. */
+static co_time watch(struct co_loop *loop, co_time last, co_time asked)
+{
+	co_time now = co_now(), passed = now - last;
+
+	co__stall_look(loop, now, passed < 2 * asked ? passed : 2 * asked);
+
+	return now;
+}
+
 static void *monitor_main(void *arg)
 {
 	struct co_loop *loop = arg;
-	co_time period = PERIOD_MIN;
+	co_time period = PERIOD_MIN, longest = longest_period(loop);
+	co_time last = co_now(), asked = period;
 	bool again = false;
 	unsigned quiet = 0;
 
-	while (wait_for_change(&loop->monitor, again ? PERIOD_MIN : period)) {
+	while (wait_for_change(&loop->monitor, asked)) {
+		last = watch(loop, last, asked);
 		if (!all_idle(loop))
 			quiet = 0;
 		else if (++quiet > QUIET)
 			sleep_long(loop);
-		if (look(loop) && AO_load(&loop->idle.count) != 0) {
+		if (loop->threads > 1 && look(loop, last)
+				&& AO_load(&loop->idle.count) != 0) {
 			co__idle_wake_one(loop);
 			period = PERIOD_MIN;
 			again = false;
 		} else {
-			again = !again && is_suspicious(loop);
-			if (period < PERIOD_MAX)
-				period *= 2;
+			again = loop->threads > 1 && !again
+					&& is_suspicious(loop);
+			period = 2 * period < longest ? 2 * period : longest;
 		}
+		asked = again ? PERIOD_MIN : period;
 	}
 
 	return NULL;
@@ -165,7 +195,6 @@ int co__monitor_start(struct co_loop *loop)
 {
 	struct co__monitor *monitor = &loop->monitor;
 	pthread_condattr_t attr;
-	sigset_t all, before;
 	int rc;
 
 	monitor->quit = false;
@@ -175,17 +204,13 @@ int co__monitor_start(struct co_loop *loop)
 	pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
 	pthread_cond_init(&monitor->change, &attr);
 	pthread_condattr_destroy(&attr);
-	/* Signals are for the program's threads. */
-	sigfillset(&all);
-	pthread_sigmask(SIG_SETMASK, &all, &before);
-	rc = pthread_create(&monitor->thread, NULL, monitor_main, loop);
-	pthread_sigmask(SIG_SETMASK, &before, NULL);
-	if (rc != 0) {
+	rc = co__loop_start_thread(&monitor->thread, monitor_main, loop);
+	if (rc < 0) {
 		pthread_cond_destroy(&monitor->change);
 		pthread_mutex_destroy(&monitor->lock);
 	}
 
-	return -rc;
+	return rc;
 }
 
 void co__monitor_stop(struct co_loop *loop)

@@ -43,6 +43,7 @@ void co__spill_put(struct co_loop *loop, struct co__batch *batch)
 		spill->last->next = batch;
 	spill->last = batch;
 	AO_store(&spill->count, AO_load(&spill->count) + 1);
+	AO_store(&spill->tasks, AO_load(&spill->tasks) + batch->count);
 	co__spin_release(&spill->lock);
 }
 
@@ -55,8 +56,10 @@ struct co__batch *co__spill_take(struct co_loop *loop)
 		return NULL;
 	co__spin_acquire(&spill->lock);
 	batch = unlink_first(&spill->first);
-	if (batch != NULL)
+	if (batch != NULL) {
 		AO_store(&spill->count, AO_load(&spill->count) - 1);
+		AO_store(&spill->tasks, AO_load(&spill->tasks) - batch->count);
+	}
 	co__spin_release(&spill->lock);
 
 	return batch;

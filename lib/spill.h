@@ -33,6 +33,7 @@ struct co__spill {
 	struct co__batch *first, *last;	/* lock */
 	struct co__batch *spare;	/* lock: empty ones */
 	AO_t count;			/* atomic: batches; lock to change */
+	AO_t tasks;			/* relaxed: in them; lock to change */
 };
 
 /* A batch to be filled, or NULL: no memory. */

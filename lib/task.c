@@ -96,13 +96,15 @@ struct co_task *co__task_run(struct co_task *self)
 
 /* --- The beginning ------------------------------------------------------- */
 
+/* Others may look at the name meanwhile. */
 static void set_name(struct co_task *task, const char *name)
 {
-	size_t length = name != NULL ? strnlen(name, CO_TASK_NAME_MAX) : 0;
+	AO_t words[CO__NAME_WORDS] = { 0 };
 
-	if (length > 0)
-		memcpy(task->name, name, length);
-	task->name[length] = '\0';
+	if (name != NULL)
+		memcpy(words, name, strnlen(name, CO_TASK_NAME_MAX));
+	for (size_t i = 0; i < CO__NAME_WORDS; i++)
+		AO_store(&task->name_words[i], words[i]);
 }
 
 /* The size class that ATTR asks for, or 0. */
@@ -149,7 +151,7 @@ static void init_task(struct co_task *task)
 	task->scope = NULL;
 	task->tick.run = NULL;
 	task->result = 0;
-	task->name[0] = '\0';
+	AO_store(&task->name_words[0], 0);
 	/* A new epoch, and no news from the last task: its handle may still be
 	 * in somebody's hands. */
 	AO_store(&task->wait, co__wait_epoch(AO_load(&task->wait))
@@ -167,8 +169,9 @@ static void count_spawn(struct co_loop *loop, struct co__worker *worker)
 		AO_fetch_and_add1(&loop->spawned_outside);
 }
 
-static inline int spawn(struct co_loop *loop, const struct co_task_attr *attr,
-		co_task_fn *fn, void *arg, struct co_task **ret_task)
+static co__always_inline int spawn(struct co_loop *loop, const struct co_task_attr *attr,
+		co_task_fn *fn, void *arg, struct co_task **ret_task,
+		const void *at)
 {
 	struct co__worker *worker = co__worker_get();
 	unsigned size_class;
@@ -191,6 +194,7 @@ static inline int spawn(struct co_loop *loop, const struct co_task_attr *attr,
 	init_task(task);
 	task->fn = fn;
 	task->arg = arg;
+	AO_store(&task->spawned_at, (AO_t)at);
 	AO_store(&task->joined.word, ret_task != NULL ? CO__SLOT_EMPTY
 			: DETACHED);
 	if (attr != NULL) {
@@ -211,19 +215,27 @@ static inline int spawn(struct co_loop *loop, const struct co_task_attr *attr,
 	return 0;
 }
 
-int co_spawn(struct co_loop *loop, co_task_fn *fn, void *arg,
+co__noinline int co_spawn(struct co_loop *loop, co_task_fn *fn, void *arg,
 		struct co_task **ret_task)
 {
-	return spawn(loop, NULL, fn, arg, ret_task);
+	return spawn(loop, NULL, fn, arg, ret_task, co__caller());
 }
 
-int co_spawn_with(struct co_loop *loop, const struct co_task_attr *attr,
-		co_task_fn *fn, void *arg, struct co_task **ret_task)
+int co__spawn(struct co_loop *loop, const struct co_task_attr *attr,
+		co_task_fn *fn, void *arg, struct co_task **ret_task,
+		const void *at)
 {
 	if (!is_valid_attr(attr))
 		return -EINVAL;
 
-	return spawn(loop, attr, fn, arg, ret_task);
+	return spawn(loop, attr, fn, arg, ret_task, at);
+}
+
+co__noinline int co_spawn_with(struct co_loop *loop,
+		const struct co_task_attr *attr, co_task_fn *fn, void *arg,
+		struct co_task **ret_task)
+{
+	return co__spawn(loop, attr, fn, arg, ret_task, co__caller());
 }
 
 /* --- Joining ------------------------------------------------------------- */
@@ -341,9 +353,7 @@ int co_detach(struct co_task *task)
 
 struct co_task *co_self(void)
 {
-	struct co__worker *worker = co__worker_get();
-
-	return worker != NULL ? worker->current : NULL;
+	return co__worker_self();
 }
 
 int co_yield(void)
@@ -412,8 +422,7 @@ int co_suspend(co_parked_fn *parked, void *arg)
 		return rc;
 	if (self->deadline != self->timer_when)
 		co__timer_set(self, &self->worker->wheel, self->deadline);
-	AO_store(&self->kind, CO__IN_SUSPEND);
-	AO_store(&self->object, 0);
+	co__worker_note_wait(self->worker, self, CO__IN_SUSPEND, NULL);
 	self->outcome = 0;
 	co__worker_park_on_scheduler(self, suspend, &request);
 	if (self->outcome == -ETIMEDOUT)

@@ -19,9 +19,12 @@
 #include <coloop/task.h>
 #include <coloop/time.h>
 
+#include <string.h>
+
 #include "assert.h"
 #include "atomic.h"
 #include "checkers.h"
+#include "clock.h"
 #include "context/context.h"
 #include "list.h"
 #include "slot.h"
@@ -43,6 +46,9 @@ enum co__wait_kind {
 	CO__IN_WAIT_FD
 };
 
+/* The name of a task, written and read a word at a time. */
+#define CO__NAME_WORDS ((CO_TASK_NAME_MAX + 1) / sizeof(AO_t))
+
 /* In the order of how often it is used: a switch needs the first 64 bytes, a wait
  * and its deadline the next, the beginning and the end of a task the third. */
 struct co_task {
@@ -55,7 +61,8 @@ struct co_task {
 	unsigned char special;		/* task: CO__TASK_... */
 	unsigned char size_class;	/* constant: log2 of the stack size */
 
-	AO_t kind;			/* relaxed: enum co__wait_kind */
+	AO_t kind;			/* relaxed: enum co__wait_kind, and the
+					 * stamp of when: clock.h */
 	AO_t object;			/* relaxed: what it waits for */
 	AO_t wait_deadline[8 / sizeof(AO_t)];	/* atomic: while armed; CO_NEVER
 					 * if `deadline' is */
@@ -70,6 +77,8 @@ struct co_task {
 	struct co_tick tick;		/* its link in one queue; run is NULL */
 
 	AO_t in_use;			/* relaxed: 1 until it has ended */
+	AO_t spawned_at;		/* relaxed: the return address of the
+					 * call that spawned it */
 	struct co_deadline *scope;	/* task: the innermost deadline scope */
 	int result;			/* task, then who joins */
 	unsigned stack_id;		/* constant: for checkers */
@@ -77,8 +86,14 @@ struct co_task {
 					 * has no lasting memory */
 	struct co__worker *home;	/* constant while in use: if pinned */
 	struct co__checked checked;	/* the switcher */
-	char name[CO_TASK_NAME_MAX + 1];/* task */
+	union {				/* relaxed: who names it */
+		char name[CO_TASK_NAME_MAX + 1];
+		AO_t name_words[CO__NAME_WORDS];
+	};
 };
+
+_Static_assert((CO_TASK_NAME_MAX + 1) % sizeof(AO_t) == 0
+		&& CO__IN_WAIT_FD <= CO__STAMP_LOW, "they fit");
 
 /* Bits of task->special: what is not so for most tasks, so that one look tells
  * that none of it is.  Pinned is constant while the task is in use. */
@@ -87,6 +102,29 @@ struct co_task {
 #define CO__TASK_PINNED 4u		/* it has a home */
 #define CO__TASK_PAUSES 8u		/* its deadline is no scope's: it sleeps,
 					 * and will have slept long enough */
+
+/* co_spawn_with() for the library itself: the task was spawned at AT, the return
+ * address of what the program called. */
+int co__spawn(struct co_loop *loop, const struct co_task_attr *attr,
+		co_task_fn *fn, void *arg, struct co_task **ret_task,
+		const void *at);
+
+/* The return address of the function that this stands in, which must not be
+ * inlined. */
+#define co__caller() \
+	__builtin_extract_return_addr(__builtin_return_address(0))
+
+/* Copy the name of TASK as it is at this moment (any thread). */
+static inline void co__task_copy_name(const struct co_task *task,
+		char ret_name[CO_TASK_NAME_MAX + 1])
+{
+	for (size_t i = 0; i < CO__NAME_WORDS; i++) {
+		AO_t word = AO_load(&task->name_words[i]);
+
+		memcpy(ret_name + i * sizeof word, &word, sizeof word);
+	}
+	ret_name[CO_TASK_NAME_MAX] = '\0';
+}
 
 /* What task->joined may be beside a slot's states: see task.c. */
 #define CO__TASK_DETACHED ((AO_t)2)

@@ -201,7 +201,9 @@ static int start_handler(struct server *server, struct arrival *arrival)
 	pthread_mutex_lock(&server->lock);
 	server->live++;
 	pthread_mutex_unlock(&server->lock);
-	rc = co_spawn(server->loop, handler_main, arrival->io, NULL);
+	/* For whom the server was told to listen. */
+	rc = co__spawn(server->loop, NULL, handler_main, arrival->io, NULL,
+			(const void *)AO_load(&co_self()->spawned_at));
 	if (rc == 0)
 		*arrival = no_arrival;
 	else
@@ -382,8 +384,10 @@ static int open_listener(struct co_loop *loop, const struct sockaddr *address,
 	return rc;
 }
 
-/* Spawn the accepting task.  The lock is held. */
-static int start_accepting(struct server *server, struct co_io *listener)
+/* Spawn the accepting task, for the call that returns to AT.  The lock is
+ * held. */
+static int start_accepting(struct server *server, struct co_io *listener,
+		const void *at)
 {
 	static const struct co_task_attr attr = { sizeof attr, 0,
 		"co_tcp_server", 0, { 0 } };
@@ -392,7 +396,7 @@ static int start_accepting(struct server *server, struct co_io *listener)
 	server->listener = server->accepting = listener;
 	server->cancelled = false;
 	co__fd_enter(listener, CO__FD_USER);
-	rc = co_spawn_with(server->loop, &attr, accept_main, server, NULL);
+	rc = co__spawn(server->loop, &attr, accept_main, server, NULL, at);
 	if (rc < 0) {
 		server->listener = NULL;
 		co__fd_leave(listener, CO__FD_USER);
@@ -416,7 +420,7 @@ static bool begin_listening(struct server *server)
 	return begins;
 }
 
-int co_tcp_server_listen(struct co_tcp_server *server,
+co__noinline int co_tcp_server_listen(struct co_tcp_server *server,
 		const struct sockaddr *address, socklen_t size, int backlog,
 		co_tcp_handler *handler)
 {
@@ -435,7 +439,7 @@ int co_tcp_server_listen(struct co_tcp_server *server,
 	if (rc == 0) {
 		pthread_mutex_lock(&self->lock);
 		self->handler = handler;
-		rc = start_accepting(self, listener);
+		rc = start_accepting(self, listener, co__caller());
 		pthread_mutex_unlock(&self->lock);
 	}
 	if (rc < 0)

@@ -91,7 +91,7 @@ static inline void set_hook(struct co__worker *worker, co__park_fn *hook,
 static inline void set_current(struct co__worker *worker, struct co_task *next)
 {
 	next->worker = worker;
-	worker->current = next;
+	co__worker_set_current(worker, next);
 }
 
 /* SELF goes on, by a switch of WORKER: perhaps another one than before. */
@@ -112,7 +112,7 @@ static inline void switch_to_task(struct co__worker *worker,
 
 static void switch_to_scheduler(struct co__worker *worker, struct co_task *self)
 {
-	worker->current = NULL;
+	co__worker_set_current(worker, NULL);
 	co__checked_leave(&self->checked, &worker->checked, 0);
 	land(self, co__context_switch_with(&self->context, &worker->context,
 			worker));
@@ -160,8 +160,7 @@ static co__always_inline int park(struct co_task *self,
 	struct co__worker *worker = self->worker;
 	struct co_task *next = pick_next(worker, preferred);
 
-	AO_store(&self->kind, (AO_t)kind);
-	AO_store(&self->object, (AO_t)object);
+	co__worker_note_wait(worker, self, kind, object);
 	self->outcome = 0;
 	set_hook(worker, hook, self, arg);
 	if (co__likely(next != NULL))
@@ -210,7 +209,7 @@ static inline void leave(struct co_task *self, struct co_task *heir)
 		co__checked_leave(&self->checked, &next->checked, 1);
 		co__context_switch_with(&self->context, &next->context, worker);
 	} else {
-		worker->current = NULL;
+		co__worker_set_current(worker, NULL);
 		co__checked_leave(&self->checked, &worker->checked, 1);
 		co__context_switch_with(&self->context, &worker->context,
 				worker);
@@ -285,7 +284,7 @@ void co__ready(struct co_task *task)
 		co__ready_foreign(task);
 		return;
 	}
-	if (worker->current == NULL) {
+	if (co__worker_current(worker) == NULL) {
 		/* A batch of events or timers, in the order they came. */
 		co__worker_add(worker, task);
 		return;
@@ -337,7 +336,7 @@ static void switch_from_scheduler(struct co__worker *worker,
 	co__checked_leave(&worker->checked, &next->checked, 0);
 	co__context_switch_with(&worker->context, &next->context, worker);
 	co__checked_enter(&worker->checked, NULL);
-	worker->current = NULL;
+	co__worker_set_current(worker, NULL);
 	landed(worker);
 }
 
@@ -348,9 +347,12 @@ void co__worker_run(struct co__worker *worker)
 
 	co__worker_here = worker;
 	co__checked_adopt(&worker->checked);
+	AO_store(&worker->clock, co__stamp(co_now()));
+	AO_store(&worker->doing, CO__WORKS);
 	while ((task = co__find_task(worker)) != NULL)
 		switch_from_scheduler(worker, task);
 	co__idle_found(worker);
+	AO_store(&worker->doing, CO__AWAY);
 	co__worker_here = outer;
 }
 

@@ -37,6 +37,7 @@
 #include "inject.h"
 #include "os/os.h"
 #include "runq.h"
+#include "stall.h"
 #include "task.h"
 #include "timer.h"
 #include "wait.h"
@@ -49,9 +50,17 @@
 #define CO__TURN (1 * CO_MILLISECOND)
 #define CO__EVENTS 256
 
+/* What the thread of a worker does. */
+enum co__doing {
+	CO__AWAY,			/* it isn't in co__worker_run */
+	CO__WORKS,			/* it runs a task, or looks for one */
+	CO__POLLS, CO__SLEEPS		/* it waits for something to do */
+};
+
 struct co__worker {
 	/* The owner's: the thread that runs it. */
-	struct co_task *current;	/* the task that runs, or NULL */
+	AO_t current;			/* relaxed: struct co_task *, the task
+					 * that runs, or 0 */
 	struct co_task *preferred;	/* what the scheduler runs next, or NULL;
 					 * always NULL while a task runs */
 	co__park_fn *hook;		/* to be called after the switch; NULL: who
@@ -73,7 +82,8 @@ struct co__worker {
 	struct co__frame_cache frames;
 	AO_t fd_waits;			/* relaxed: parked minus resumed here */
 	AO_t spawned, ended;		/* relaxed: tasks */
-	AO_t steals, polls, events, timers;	/* relaxed: statistics */
+	AO_t steals, polls, naps, events, timers;	/* relaxed: counts */
+	AO_t doing;			/* relaxed: enum co__doing */
 	const void *watching;		/* the fd whose node runs, or NULL */
 	AO_t awaiting;			/* atomic: the fd whose node's end that
 					 * node waits for, or 0; see watch.c */
@@ -85,6 +95,8 @@ struct co__worker {
 	AO_t stuck_at;			/* atomic: value of `switches' at which
 					 * the monitor allowed to steal all */
 	AO_t seen_at;			/* monitor: `switches' at its last look */
+	AO_t clock;			/* relaxed: the stamp of the last look at
+					 * the clock, its own or the monitor's */
 	struct co__runq queue;
 	struct co_queue pinned;		/* put: anyone; get: owner */
 	struct co__wheel wheel;
@@ -95,6 +107,8 @@ struct co__worker {
 	bool is_polling;		/* lock: idle */
 	sem_t sleep;
 	pthread_t thread;		/* constant while the loop runs */
+	AO_t thread_id;			/* relaxed: the system's, or 0 */
+	struct co__watch watch;		/* monitor */
 	unsigned index;			/* constant */
 };
 
@@ -116,12 +130,41 @@ static inline struct co__worker *co__worker_get(void)
 struct co__worker *co__worker_get(void);
 #endif
 
+/* The task that WORKER runs, or NULL.  Any thread. */
+static inline struct co_task *co__worker_current(
+		const struct co__worker *worker)
+{
+	return (struct co_task *)AO_load(&worker->current);
+}
+
+static inline void co__worker_set_current(struct co__worker *worker,
+		struct co_task *task)
+{
+	AO_store(&worker->current, (AO_t)task);
+}
+
 /* The task that calls this, or NULL. */
 static inline struct co_task *co__worker_self(void)
 {
 	struct co__worker *worker = co__worker_get();
 
-	return worker != NULL ? worker->current : NULL;
+	return worker != NULL ? co__worker_current(worker) : NULL;
+}
+
+/* A number that grows with each switch and each sleep of WORKER. */
+static inline AO_t co__worker_turns(const struct co__worker *worker)
+{
+	return AO_load(&worker->switches) + AO_load(&worker->polls)
+			+ AO_load(&worker->naps);
+}
+
+/* SELF, which WORKER runs, is about to wait for OBJECT: for people. */
+static inline void co__worker_note_wait(struct co__worker *worker,
+		struct co_task *self, enum co__wait_kind kind,
+		const void *object)
+{
+	AO_store(&self->kind, AO_load(&worker->clock) | (AO_t)kind);
+	AO_store(&self->object, (AO_t)object);
 }
 
 /* The first thing that each blocking call does: *RET_SELF is the calling task.
@@ -172,7 +215,8 @@ void co__worker_make_context(struct co_task *task);
 static inline bool co__worker_has_taken(const struct co__worker *worker,
 		const struct co_task *task)
 {
-	return worker->current == task || worker->preferred == task;
+	return co__worker_current(worker) == task
+			|| worker->preferred == task;
 }
 
 /* Switch to the scheduler, not to the next task, and call HOOK there. */

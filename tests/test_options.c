@@ -61,11 +61,13 @@ Test(options, what_makes_no_sense_is_refused)
 	cr_expect_eq(create_with(&bad), -EINVAL);
 	bad = good, bad.stack_size = SIZE_MAX;
 	cr_expect_eq(create_with(&bad), -EINVAL);
+	bad = good, bad.stall_after = -1;
+	cr_expect_eq(create_with(&bad), -EINVAL);
 	bad = good, bad.backend = "nonsense";
 	cr_expect_eq(create_with(&bad), -EINVAL);
 	bad = good, bad.backend = "";
 	cr_expect_eq(create_with(&bad), -EINVAL);
-	bad = good, bad.reserved[3] = 1;
+	bad = good, bad.reserved[0] = 1;
 	cr_expect_eq(create_with(&bad), -EINVAL);
 	cr_expect_eq(create_with(&good), 0);
 	cr_expect_eq(co_loop_create(&good, NULL), -EINVAL);

@@ -6,8 +6,8 @@
  * The event loop: worker threads that run tasks.                 co_loop(3)
  *
  * Threads     A loop of N threads uses the thread that calls co_loop_run()
- *             and N - 1 more, and if N > 1 one that looks after them; they
- *             live as long as that call.  Several loops may run in one
+ *             and N - 1 more, and one that looks after them if N > 1 or if
+ *             stalls are to be reported; they live as long as that call.  Several loops may run in one
  *             process, each in threads of its own.
  * Ownership   The creator owns the loop and destroys it.  The loop owns its
  *             tasks' stacks.
@@ -15,6 +15,7 @@
 
 #include <coloop/base.h>
 #include <coloop/task.h>
+#include <coloop/time.h>
 
 #ifdef __cplusplus
 extern "C" {
@@ -36,6 +37,23 @@ struct co_allocator {
 					 * system can give no more of them */
 #define CO_LOOP_NO_OVERFLOW_REPORT 2u	/* leave SIGSEGV and SIGBUS alone */
 
+/* A thread of a loop that has run for long without a switch to another task. */
+struct co_stall {
+	struct co_loop *loop;
+	struct co_task *task;	/* what it runs; NULL: not a task, but a tick,
+				 * or the ready() of a watched descriptor */
+	const char *name;	/* the name that the task had, "" for none */
+	co_time duration;	/* how long it has run, at least */
+	const void *spawned_at;	/* an address in what spawned the task */
+	long thread;		/* the system's number of the thread, or 0 */
+	const char *text;	/* all of that as a sentence without a newline */
+};
+
+/* Told of a stall, once, while it goes on.  It is called in a thread that runs
+ * no tasks; STALL and its strings are valid during the call.  The task may go
+ * on at any moment, and end: its handle is only good for being compared. */
+typedef void co_stall_fn(const struct co_stall *stall, void *arg);
+
 /* How to make a loop.  Begin with CO_LOOP_OPTIONS_INIT; zero means default. */
 struct co_loop_options {
 	size_t size;		/* sizeof(struct co_loop_options) */
@@ -48,11 +66,18 @@ struct co_loop_options {
 				 * variable COLOOP_BACKEND if there is such a
 				 * backend, else the best */
 	const struct co_allocator *allocator;	/* copied; NULL: malloc */
-	size_t reserved[4];	/* zero */
+	co_time stall_after;	/* report who runs for so long without a switch;
+				 * 0: the environment variable COLOOP_STALL, in
+				 * milliseconds, if it is a number that will do,
+				 * else nobody; CO_NEVER: nobody */
+	co_stall_fn *on_stall;	/* whom to report to; NULL: a line on standard
+				 * error */
+	void *stall_arg;	/* for on_stall */
+	size_t reserved[1];	/* zero */
 };
 
 #define CO_LOOP_OPTIONS_INIT { sizeof(struct co_loop_options), 0, 0, 0,      \
-			NULL, NULL, { 0, 0, 0, 0 } }
+			NULL, NULL, 0, NULL, NULL, { 0 } }
 
 /* The most threads that a loop can have. */
 #define CO_LOOP_THREADS_MAX 256u
@@ -151,14 +176,14 @@ CO_API int co_loop_mod_fd(struct co_loop *loop, int fd, unsigned events,
  * the same way: FD isn't watched any more, but its ready() is still running. */
 CO_API int co_loop_remove_fd(struct co_loop *loop, int fd);
 
-/* Figures of a loop since its creation. */
+/* Figures of a loop since its creation, or of this moment. */
 struct co_loop_stats {
 	size_t size;		/* set to sizeof(struct co_loop_stats) */
 	unsigned threads;	/* threads of the loop */
 	unsigned idle;		/* of which have nothing to do now */
 	uint64_t tasks;		/* tasks that have not ended */
 	uint64_t spawned;	/* tasks ever spawned */
-	uint64_t switches;	/* switches from task to task */
+	uint64_t switches;	/* times that a task waited, yielded or ended */
 	uint64_t steals;	/* tasks taken from another thread's queue */
 	uint64_t polls;		/* questions to the system for events */
 	uint64_t events;	/* events that it gave */
@@ -166,16 +191,21 @@ struct co_loop_stats {
 	uint64_t timers;	/* timers that went off */
 	uint64_t stack_bytes;	/* address space reserved for stacks */
 	uint64_t stacks;	/* stacks made, in use or kept for reuse */
-	uint64_t reserved[4];
+	uint64_t timers_set;	/* timers that have not gone off */
+	uint64_t queued;	/* ready tasks in the queues of the threads */
+	uint64_t stalls;	/* stalls reported */
+	uint64_t reserved[1];
 };
 
-/* Read the figures.  While the loop runs they are approximate.  Any thread.
- * STATS->size must be set.  -EINVAL. */
+/* Read the figures.  They are exact while the loop doesn't run; else each is what
+ * it was at some moment of the call.  Any thread.  STATS->size must be set.
+ * -EINVAL. */
 CO_API int co_loop_stats(struct co_loop *loop, struct co_loop_stats *stats);
 
-/* Write one line for each task to the file descriptor FD: its name, its state,
- * what it waits for.  While the loop runs it is approximate.  Any thread.
- * -EINVAL, or what write(2) said. */
+/* Write to the file descriptor FD, in words, what LOOP is and has done, what each
+ * of its threads does, and a line for each task: its name, its state, what it
+ * waits for and for how long, and where it was spawned.  While the loop runs it
+ * is approximate.  Any thread.  -EINVAL, or what write(2) said. */
 CO_API int co_loop_dump(struct co_loop *loop, int fd);
 
 /* Make a loop with default options, run FN(ARG) as its first task, and when
