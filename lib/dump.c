@@ -182,11 +182,11 @@ static void append_wait(struct line *line, AO_t kind, const void *object,
 	append(line, " %s", kinds[kind & CO__STAMP_LOW]);
 	if (is_of_descriptor(kind & CO__STAMP_LOW))
 		append(line, ", fd %d", ((const struct co_io *)object)->fd);
-	else if (object != NULL)
+	else if (object != NULL && (kind & CO__STAMP_LOW) != CO__IN_SELECT)
 		append(line, ", %p", object);
 	append(line, ", for %" PRIu64 " ms", co__stamp_age_ms(kind, now));
 	if (deadline != CO_NEVER)
-		append(line, ", at most %" PRId64 " ms more", deadline > now
+		append(line, ", deadline in %" PRId64 " ms", deadline > now
 				? (deadline - now) / CO_MILLISECOND : 0);
 }
 

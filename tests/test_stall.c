@@ -1,0 +1,609 @@
+/* SPDX-License-Identifier: MIT */
+
+/* test_stall.c - reports of who runs for long without a switch: co_loop(3) */
+
+#include "test.h"
+
+#include <signal.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "loop.h"
+#include "stall.h"
+
+/* Longer than a thread is kept from running by others, as a rule. */
+#define SHORT (50 * CO_MILLISECOND)
+#define LONG (400 * CO_MILLISECOND)
+
+static void nap(co_time duration)
+{
+	struct timespec time = { duration / CO_SECOND, duration % CO_SECOND };
+
+	nanosleep(&time, NULL);
+}
+
+/* What was reported. */
+struct reports {
+	struct test_counter count;
+	struct co_stall last;
+	char name[CO_TASK_NAME_MAX + 1];
+	char text[400];
+	pthread_t thread;
+	bool stops;			/* the loop */
+};
+
+static void note(const struct co_stall *stall, void *arg)
+{
+	struct reports *reports = arg;
+
+	reports->last = *stall;
+	reports->thread = pthread_self();
+	CO_EXPECT(co_self() == NULL);
+	snprintf(reports->name, sizeof reports->name, "%s", stall->name);
+	snprintf(reports->text, sizeof reports->text, "%s", stall->text);
+	if (reports->stops)
+		CO_EXPECT_EQ(co_loop_stop(stall->loop), 0);
+	counter_add(&reports->count, 1);
+}
+
+/* Run FN(ARG) in a loop of THREADS threads, in which a stall is AFTER.  Returns
+ * the number of stalls by its figures. */
+static size_t run_watched(unsigned threads, co_time after,
+		struct reports *reports, co_task_fn *fn, void *arg)
+{
+	struct co_loop_options options = CO_LOOP_OPTIONS_INIT;
+	struct co_allocator counting = { test_allocate, test_release, NULL };
+	struct co_loop_stats stats = { .size = sizeof stats };
+	struct co_loop *loop = NULL;
+
+	options.threads = threads;
+	options.allocator = &counting;
+	options.stall_after = after;
+	options.on_stall = reports != NULL ? note : NULL;
+	options.stall_arg = reports;
+	test_or_die(co_loop_create(&options, &loop));
+	test_or_die(co_spawn(loop, fn, arg, NULL));
+	CO_EXPECT_EQ(co_loop_run(loop), 0);
+	CO_EXPECT_EQ(co_loop_stats(loop, &stats), 0);
+	CO_EXPECT_EQ(co_loop_destroy(loop), 0);
+	test_expect_no_leak();
+
+	return stats.stalls;
+}
+
+static const unsigned some_threads[] = { 1, 0, 4 };
+
+#define FOR_THREADS(threads)                                                \
+	for (size_t nth_ = 0; nth_ < 3; nth_++)                             \
+		for (unsigned threads = some_threads[nth_], once_ = 1;      \
+				once_; once_ = 0)
+
+/* --- Reports ----------------------------------------------------------- */
+
+/* Compute until the next report, and for a while after it. */
+static void compute_until_reported(struct reports *reports)
+{
+	size_t before = counter_get(&reports->count);
+	co_time end;
+
+	while (counter_get(&reports->count) == before)
+		;
+	end = co_after(3 * SHORT);
+	while (co_now() < end)
+		;
+}
+
+struct culprit {
+	struct reports *reports;
+	struct co_task *task;
+	struct co_loop *loop;
+	long thread;
+	int rounds;
+};
+
+static int compute(void *arg)
+{
+	struct culprit *culprit = arg;
+	int i;
+
+	CO_EXPECT_EQ(co_task_set_name(NULL, "glutton"), 0);
+	culprit->task = co_self();
+	culprit->loop = co_loop_current();
+	for (i = 1; i <= culprit->rounds; i++) {
+#ifdef HAVE_GETTID
+		culprit->thread = gettid();
+#endif
+		compute_until_reported(culprit->reports);
+		CO_EXPECT_EQ(counter_get(&culprit->reports->count), i);
+		co_yield();
+	}
+
+	return 0;
+}
+
+static int wait_for_hour(void *arg)
+{
+	return co_join(arg, NULL);
+}
+
+/* Others wait while one computes. */
+static int lead(void *arg)
+{
+	struct co_task *computer = spawn_or_die(NULL, compute, arg), *waiter;
+
+	waiter = spawn_or_die(NULL, wait_for_hour, computer);
+	CO_EXPECT_EQ(join_or_die(waiter), 0);
+
+	return 0;
+}
+
+static void expect_report_of(const struct reports *reports,
+		const struct culprit *culprit)
+{
+	cr_assert_eq(reports->last.task, culprit->task);
+	cr_assert_eq(reports->last.loop, culprit->loop);
+	cr_assert_str_eq(reports->name, "glutton");
+	cr_assert_geq(reports->last.duration, SHORT);
+	cr_assert_not_null(reports->last.spawned_at);
+	cr_assert_eq(reports->last.thread, culprit->thread);
+	cr_assert(!pthread_equal(reports->thread, pthread_self()));
+	cr_assert_not_null(strstr(reports->text, "\"glutton\" has run for "));
+	cr_assert_not_null(strstr(reports->text, "spawned at "));
+	cr_assert_null(strchr(reports->text, '\n'));
+}
+
+Test(stall, a_stall_is_reported_once)
+{
+	FOR_THREADS(threads) {
+		struct reports reports = { .stops = false };
+		struct culprit culprit = { .reports = &reports, .rounds = 1 };
+
+		cr_assert_eq(run_watched(threads, SHORT, &reports, lead,
+				&culprit), 1);
+		expect_report_of(&reports, &culprit);
+	}
+	cr_assert_eq(test_failures(), 0);
+}
+
+Test(stall, each_stall_of_a_task_is_reported)
+{
+	FOR_THREADS(threads) {
+		struct reports reports = { .stops = false };
+		struct culprit culprit = { .reports = &reports, .rounds = 3 };
+
+		cr_assert_eq(run_watched(threads, SHORT, &reports, lead,
+				&culprit), 3);
+		expect_report_of(&reports, &culprit);
+	}
+	cr_assert_eq(test_failures(), 0);
+}
+
+static int block_in_the_system(void *arg)
+{
+	struct reports *reports = arg;
+
+	while (counter_get(&reports->count) == 0)
+		nap(SHORT);
+
+	return 0;
+}
+
+Test(stall, a_thread_that_is_blocked_in_the_system_stalls)
+{
+	struct reports reports = { .stops = false };
+
+	cr_assert_eq(run_watched(1, SHORT, &reports, block_in_the_system,
+			&reports), 1);
+	cr_assert_eq(test_failures(), 0);
+}
+
+static int compute_until_stopped(void *arg)
+{
+	compute_until_reported(arg);
+	CO_EXPECT_EQ(co_sleep_until(CO_NEVER), 0);
+
+	return 0;
+}
+
+Test(stall, who_is_told_may_stop_the_loop)
+{
+	FOR_THREADS(threads) {
+		struct reports reports = { .stops = true };
+
+		cr_assert_eq(run_watched(threads, SHORT, &reports,
+				compute_until_stopped, &reports), 1);
+	}
+	cr_assert_eq(test_failures(), 0);
+}
+
+/* --- What isn't a task ------------------------------------------------- */
+
+struct slow_tick {
+	struct co_tick tick;
+	struct reports *reports;
+};
+
+static void run_slowly(struct co_tick *tick)
+{
+	compute_until_reported(((struct slow_tick *)tick)->reports);
+}
+
+static int send_slow_tick(void *arg)
+{
+	static struct slow_tick slow;
+	struct reports *reports = arg;
+
+	slow.tick.run = run_slowly;
+	slow.reports = reports;
+	test_or_die(co_loop_on_next_tick(co_loop_current(), &slow.tick));
+	while (counter_get(&reports->count) == 0)
+		co_sleep(CO_MILLISECOND);
+
+	return 0;
+}
+
+Test(stall, a_tick_may_stall)
+{
+	FOR_THREADS(threads) {
+		struct reports reports = { .stops = false };
+
+		cr_assert_eq(run_watched(threads, SHORT, &reports,
+				send_slow_tick, &reports), 1);
+		cr_assert_null(reports.last.task);
+		cr_assert_str_eq(reports.name, "");
+		cr_assert_null(reports.last.spawned_at);
+		cr_assert_not_null(strstr(reports.text, "a tick or a "));
+	}
+	cr_assert_eq(test_failures(), 0);
+}
+
+/* --- Where none is asked for, or there is none ------------------------- */
+
+static int sleep_long(void *arg)
+{
+	(void)arg;
+	return co_sleep(LONG);
+}
+
+static int sleep_shortly_for_long(void *arg)
+{
+	co_time end = co_after(LONG);
+
+	while (co_now() < end)
+		co_sleep(CO_MILLISECOND);
+	(void)arg;
+
+	return 0;
+}
+
+static int yield_for_long(void *arg)
+{
+	co_time end = co_after(2 * LONG);
+
+	while (co_now() < end)
+		co_yield();
+	(void)arg;
+
+	return 0;
+}
+
+Test(stall, who_sleeps_or_yields_does_not_stall)
+{
+	FOR_THREADS(threads) {
+		struct reports reports = { .stops = false };
+
+		cr_assert_eq(run_watched(threads, SHORT, &reports, sleep_long,
+				NULL), 0);
+		cr_assert_eq(run_watched(threads, LONG, &reports,
+				sleep_shortly_for_long, NULL), 0);
+		cr_assert_eq(run_watched(threads, LONG, &reports,
+				yield_for_long, NULL), 0);
+		cr_assert_eq(counter_get(&reports.count), 0);
+	}
+	cr_assert_eq(test_failures(), 0);
+}
+
+static void write_late(void *arg)
+{
+	nap(LONG);
+	CO_EXPECT_EQ(write(*(int *)arg, "", 1), 1);
+}
+
+static int wait_for_byte(void *arg)
+{
+	struct test_thread thread;
+	int fds[2];
+
+	test_or_die(pipe(fds));
+	test_thread_start(&thread, NULL, write_late, &fds[1]);
+	CO_EXPECT_EQ(co_wait_fd(fds[0], CO_READABLE), CO_READABLE);
+	test_thread_join(&thread);
+	close(fds[0]);
+	close(fds[1]);
+	(void)arg;
+
+	return 0;
+}
+
+Test(stall, who_waits_for_input_does_not_stall)
+{
+	FOR_THREADS(threads)
+		cr_assert_eq(run_watched(threads, SHORT, NULL, wait_for_byte,
+				NULL), 0);
+	cr_assert_eq(test_failures(), 0);
+}
+
+static int compute_for_long(void *arg)
+{
+	co_time end = co_after(LONG);
+
+	while (co_now() < end)
+		;
+	(void)arg;
+
+	return 0;
+}
+
+Test(stall, nothing_is_reported_if_nobody_asked)
+{
+	struct reports reports = { .stops = false };
+
+	cr_assert_eq(run_watched(1, 0, &reports, compute_for_long, NULL), 0);
+	cr_assert_eq(run_watched(2, 0, &reports, compute_for_long, NULL), 0);
+	cr_assert_eq(setenv("COLOOP_STALL", "50", 1), 0);
+	cr_assert_eq(run_watched(1, CO_NEVER, &reports, compute_for_long,
+			NULL), 0);
+	cr_assert_eq(run_watched(2, CO_NEVER, &reports, compute_for_long,
+			NULL), 0);
+	cr_assert_eq(counter_get(&reports.count), 0);
+	cr_assert_eq(test_failures(), 0);
+}
+
+/* --- The default report, and the environment --------------------------- */
+
+/* What FN(ARG) writes to standard error in a loop of one thread, in which a
+ * stall is AFTER. */
+static void catch_errors(co_time after, co_task_fn *fn, void *arg, char *text,
+		size_t size)
+{
+	int before = dup(STDERR_FILENO), fds[2];
+	ssize_t n;
+
+	test_or_die(pipe(fds));
+	dup2(fds[1], STDERR_FILENO);
+	close(fds[1]);
+	run_watched(1, after, NULL, fn, arg);
+	dup2(before, STDERR_FILENO);
+	close(before);
+	n = read(fds[0], text, size - 1);
+	text[n > 0 ? n : 0] = '\0';
+	close(fds[0]);
+}
+
+static char hog[] = "hog";
+
+static int compute_with_name(void *arg)
+{
+	CO_EXPECT_EQ(co_task_set_name(NULL, arg), 0);
+
+	return compute_for_long(NULL);
+}
+
+static void expect_line(const char *text, const char *name)
+{
+	const char *end = strchr(text, '\n');
+	char part[80];
+
+	snprintf(part, sizeof part, " \"%s\" has run for ", name);
+	cr_assert_eq(strncmp(text, "coloop: task 0x", 15), 0, "%s", text);
+	cr_assert_not_null(strstr(text, part), "%s", text);
+	cr_assert_not_null(strstr(text, " ms without a switch in thread "),
+			"%s", text);
+	cr_assert_not_null(strstr(text, "; spawned at "), "%s",
+			text);
+	cr_assert_not_null(end);
+	cr_assert_eq(end[1], '\0', "more than a line: %s", text);
+}
+
+Test(stall, a_line_is_written_to_standard_error)
+{
+	char text[1000], longest[] = "a name of thirty-one characters";
+
+	catch_errors(SHORT, compute_with_name, hog, text, sizeof text);
+	expect_line(text, hog);
+	catch_errors(SHORT, compute_with_name, longest, text, sizeof text);
+	expect_line(text, longest);
+	cr_assert_eq(test_failures(), 0);
+}
+
+Test(stall, the_environment_may_ask_for_it)
+{
+	char text[1000];
+
+	cr_assert_eq(setenv("COLOOP_STALL", "50", 1), 0);
+	catch_errors(0, compute_with_name, hog, text, sizeof text);
+	expect_line(text, hog);
+	cr_assert_eq(test_failures(), 0);
+}
+
+/* The program's own option counts. */
+Test(stall, the_environment_does_not_change_what_the_options_say)
+{
+	struct reports reports = { .stops = false };
+	char text[1000];
+
+	cr_assert_eq(setenv("COLOOP_STALL", "50", 1), 0);
+	catch_errors(CO_MINUTE, compute_with_name, hog, text, sizeof text);
+	cr_assert_str_eq(text, "");
+	cr_assert_eq(run_watched(1, 0, &reports, compute_with_name, hog), 1);
+	cr_assert_str_eq(reports.name, hog);
+	cr_assert_eq(test_failures(), 0);
+}
+
+static co_time stall_of_environment(const char *value)
+{
+	struct co_loop *loop = NULL;
+	co_time after;
+
+	cr_assert_eq(setenv("COLOOP_STALL", value, 1), 0);
+	cr_assert_eq(co_loop_create_single_threaded(&loop), 0);
+	after = loop->stall_after;
+	cr_assert_eq(loop->has_monitor, after != 0);
+	cr_assert_eq(co_loop_destroy(loop), 0);
+
+	return after;
+}
+
+Test(stall, what_makes_no_sense_in_the_environment_is_ignored)
+{
+	static const char *const slips[] = { "", "nonsense", "-1", "0", "1e3",
+		"99999999999999999999", "1000000001", "2x", " 2", "1.5" };
+	size_t i;
+
+	for (i = 0; i < sizeof slips / sizeof slips[0]; i++)
+		cr_expect_eq(stall_of_environment(slips[i]), 0, "'%s'",
+				slips[i]);
+	cr_expect_eq(stall_of_environment("1"), CO_MILLISECOND);
+	cr_expect_eq(stall_of_environment("250"), 250 * CO_MILLISECOND);
+	cr_expect_eq(stall_of_environment("1000000000"), 1000000 * CO_SECOND);
+}
+
+/* --- What the monitor sees --------------------------------------------- */
+
+static int end_at_once(void *arg)
+{
+	(void)arg;
+	return 0;
+}
+
+/* A loop that doesn't run, in which WORKER seems to run TASK. */
+static struct co_loop *pretend(struct reports *reports,
+		struct co__worker **ret_worker)
+{
+	struct co_loop_options options = CO_LOOP_OPTIONS_INIT;
+	struct co_loop *loop = NULL;
+
+	options.threads = 2;
+	options.stall_after = 10;
+	options.on_stall = note;
+	options.stall_arg = reports;
+	cr_assert_eq(co_loop_create(&options, &loop), 0);
+	*ret_worker = &loop->workers[1];
+	AO_store(&(*ret_worker)->current,
+			(AO_t)spawn_or_die(loop, end_at_once, NULL));
+	AO_store(&(*ret_worker)->doing, CO__WORKS);
+	co__stall_look(loop, 1000, 1000);
+
+	return loop;
+}
+
+Test(stall, it_is_where_it_was_at_each_look_for_so_long)
+{
+	struct reports reports = { .stops = false };
+	struct co__worker *worker;
+	struct co_loop *loop = pretend(&reports, &worker);
+
+	cr_assert_eq(counter_get(&reports.count), 0);
+	co__stall_look(loop, 1009, 9);
+	cr_assert_eq(counter_get(&reports.count), 0);
+	co__stall_look(loop, 1010, 1);
+	cr_assert_eq(counter_get(&reports.count), 1);
+	cr_assert_eq(reports.last.duration, 10);
+	co__stall_look(loop, 2000, 990);
+	cr_assert_eq(counter_get(&reports.count), 1);
+	cr_assert_eq(co_loop_destroy(loop), 0);
+}
+
+/* Change WORD of a worker between two looks: then nothing has lasted. */
+#define EXPECT_NEWS(word, value)                                            \
+	do {                                                                \
+		struct reports reports = { .stops = false };                \
+		struct co__worker *worker;                                  \
+		struct co_loop *loop = pretend(&reports, &worker);          \
+		co__stall_look(loop, 1009, 9);                              \
+		AO_store(&worker->word, (value));                           \
+		co__stall_look(loop, 1018, 9);                              \
+		cr_assert_eq(counter_get(&reports.count), 0, #word);        \
+		co__stall_look(loop, 1027, 9);                              \
+		cr_assert_eq(counter_get(&reports.count), 0, #word);        \
+		co__stall_look(loop, 1028, 1);                              \
+		cr_assert_eq(counter_get(&reports.count), 1, #word);        \
+		cr_assert_eq(co_loop_destroy(loop), 0);                     \
+	} while (0)
+
+Test(stall, a_switch_a_sleep_or_a_poll_in_between_is_seen)
+{
+	EXPECT_NEWS(switches, 1);
+	EXPECT_NEWS(polls, 1);
+	EXPECT_NEWS(naps, 1);
+	EXPECT_NEWS(current, 0);
+}
+
+Test(stall, a_thread_that_waits_or_is_not_there_is_not_reported)
+{
+	static const enum co__doing doings[] = { CO__AWAY, CO__POLLS,
+		CO__SLEEPS };
+	size_t i;
+
+	for (i = 0; i < 3; i++) {
+		struct reports reports = { .stops = false };
+		struct co__worker *worker;
+		struct co_loop *loop = pretend(&reports, &worker);
+
+		AO_store(&worker->doing, doings[i]);
+		co__stall_look(loop, 2000, 1000);
+		co__stall_look(loop, 3000, 1000);
+		co__stall_look(loop, 4000, 1000);
+		cr_assert_eq(counter_get(&reports.count), 0);
+		cr_assert_eq(co_loop_destroy(loop), 0);
+	}
+}
+
+/* Use the processor for a while, whatever the time of day. */
+static int use_processor(void *arg)
+{
+	struct timespec used;
+
+	do
+		clock_gettime(CLOCK_THREAD_CPUTIME_ID, &used);
+	while (used.tv_sec == 0 && used.tv_nsec < 100 * CO_MILLISECOND);
+	(void)arg;
+
+	return 0;
+}
+
+/* Stop the process PARENT for longer than a stall. */
+static void stop_for_long(pid_t parent)
+{
+	nap(30 * CO_MILLISECOND);
+	kill(parent, SIGSTOP);
+	nap(2 * CO_SECOND);
+	kill(parent, SIGCONT);
+	_exit(0);
+}
+
+/* Who is stopped by a debugger, or a suspended machine, doesn't compute. */
+Test(stall, a_process_that_was_stopped_has_not_stalled)
+{
+	struct reports reports = { .stops = false };
+	pid_t stopped = fork();
+	int status;
+
+	if (test_divisor() != 1)
+		cr_skip_test("too slow");
+	cr_assert_geq(stopped, 0);
+	if (stopped == 0) {
+		pid_t other = fork();
+
+		if (other == 0)
+			stop_for_long(getppid());
+		status = (int)run_watched(1, CO_SECOND, &reports,
+				use_processor, NULL);
+		waitpid(other, NULL, 0);
+		_exit(status);
+	}
+	cr_assert_eq(waitpid(stopped, &status, 0), stopped);
+	cr_assert(WIFEXITED(status));
+	cr_assert_eq(WEXITSTATUS(status), 0);
+}
