@@ -790,12 +790,13 @@ Test(dump, an_address_is_told_as_well_as_it_can_be)
 	char text[CO__WHERE_SIZE], small[8], nowhere[40];
 	const void *place = (const char *)(uintptr_t)abort + 1;
 
+	/* A sanitizer has its own. */
 	co__where(place, text, sizeof text);
-	cr_assert_eq(strncmp(text, "abort+0 (", 9), 0, "%s", text);
-	cr_assert_not_null(strchr(text, '+'));
-	cr_assert_not_null(strstr(text, ".so"), "%s", text);
+	cr_assert_not_null(strstr(text, "abort+0 ("), "%s", text);
+	cr_assert_eq(text[strlen(text) - 1], ')', "%s", text);
 	co__where(place, small, sizeof small);
-	cr_assert_str_eq(small, "abort+0");
+	cr_assert_eq(strlen(small), sizeof small - 1);
+	cr_assert_eq(strncmp(small, text, sizeof small - 1), 0);
 	/* Nothing is there. */
 	co__where((const void *)16, text, sizeof text);
 	snprintf(nowhere, sizeof nowhere, "%p", (void *)16);
