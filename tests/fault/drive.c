@@ -232,6 +232,7 @@ static int create_loop(const struct trial *trial, struct co_loop **ret_loop)
 
 	options.threads = threads_of(trial);
 	options.backend = config->backend;
+	options.stall_after = trial->scenario->stall_after;
 	if (config->counts_bytes)
 		options.allocator = &counting;
 

@@ -6,6 +6,7 @@
 #include "../test.h"
 #include "scenario.h"
 
+#include <fcntl.h>
 #include <sched.h>
 #include <unistd.h>
 
@@ -307,6 +308,44 @@ const struct scenario dumps = {
 	.name = "dumps",
 	.run = use_dump,
 	.covers = (const enum fault_call[]){ FAULT_write, FAULT_NONE },
+};
+
+/* --- A stall ------------------------------------------------------------- */
+
+static uint64_t count_stalls(void)
+{
+	struct co_loop_stats stats = { .size = sizeof stats };
+
+	CO_EXPECT_EQ(co_loop_stats(co_loop_current(), &stats), 0);
+
+	return stats.stalls;
+}
+
+/* What is reported is of no interest, nor whether it could be. */
+static int use_stall(void *arg)
+{
+	int before = dup(STDERR_FILENO), nowhere = open("/dev/null", O_WRONLY);
+	uint64_t reported = count_stalls();
+
+	(void)arg;
+	dup2(nowhere, STDERR_FILENO);
+	while (count_stalls() == reported)
+		sched_yield();
+	dup2(before, STDERR_FILENO);
+	close(before);
+	close(nowhere);
+
+	return 0;
+}
+
+const struct scenario stalls = {
+	.name = "stalls",
+	.run = use_stall,
+	.covers = (const enum fault_call[]){ FAULT_write, FAULT_pthread_create,
+		FAULT_NONE },
+	.threads = 1,
+	.stall_after = CO_MILLISECOND,
+	.only_covered = true,
 };
 
 /* --- Another thread ------------------------------------------------------ */
