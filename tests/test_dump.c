@@ -658,6 +658,44 @@ CO_TEST(dump, since_when_is_right_after_a_sleep)
 	return 0;
 }
 
+/* For how long the new task NAME has slept. */
+static void expect_asleep(const char *name, long long most)
+{
+	static char text[DUMP_SIZE];
+	struct co_task *task = spawn_named(name, sleep_for_ever, NULL);
+	char line[LINE_SIZE];
+
+	co_yield();
+	dump_to(co_loop_current(), text);
+	find_task(text, name, line);
+	expect_between(line, "sleeps, for ", 0, most);
+	CO_EXPECT_EQ(co_cancel(task), 0);
+	CO_EXPECT_EQ(join_or_die(task), -ECANCELED);
+}
+
+CO_TEST_ON_ONE_THREAD(dump, since_when_is_right_from_the_first_task_on)
+{
+	expect_asleep("first", 60000);
+
+	return 0;
+}
+
+/* A thread looks at the clock every 64 switches. */
+CO_TEST_ON_ONE_THREAD(dump, since_when_is_right_after_some_switches)
+{
+	co_time end = co_after(400 * CO_MILLISECOND);
+	int i;
+
+	while (co_now() < end)
+		;
+	for (i = 0; i < 64; i++)
+		co_yield();
+	if (test_divisor() == 1)
+		expect_asleep("later", 300);
+
+	return 0;
+}
+
 static int compute_then_sleep(void *arg)
 {
 	co_time end = co_after(400 * CO_MILLISECOND);
