@@ -66,6 +66,8 @@ void co__where(const void *address, char *text, size_t size)
 {
 	/* What it returns to is behind the call, and may be another line, or
 	 * another function. */
-	if (find((uintptr_t)address - 1, text, size) == 0)
-		snprintf(text, size, "%p", address);
+	uintptr_t call = (uintptr_t)address - (address != NULL);
+
+	if (find(call, text, size) == 0)
+		snprintf(text, size, "%p", (void *)call);
 }

@@ -16,7 +16,7 @@
  *	serve+0x41 (server+0x1241)
  *
  * if the symbol is known, which takes one that other modules may use; else what
- * is in the brackets, which are a file and an address that addr2line(1) takes;
+ * is in the brackets, a file and an address in it that addr2line(1) takes;
  * or the address alone, if no module has it. */
 void co__where(const void *address, char *text, size_t size);
 
