@@ -217,6 +217,46 @@ Test(stall, who_is_told_may_stop_the_loop)
 	cr_assert_eq(test_failures(), 0);
 }
 
+static void write_late(void *arg)
+{
+	nap(LONG);
+	CO_EXPECT_EQ(write(*(int *)arg, "", 1), 1);
+}
+
+/* Until another thread has slept for a while. */
+static void wait_for_byte(void)
+{
+	struct test_thread thread;
+	int fds[2];
+
+	test_or_die(pipe(fds));
+	test_thread_start(&thread, NULL, write_late, &fds[1]);
+	CO_EXPECT_EQ(co_wait_fd(fds[0], CO_READABLE), CO_READABLE);
+	test_thread_join(&thread);
+	close(fds[0]);
+	close(fds[1]);
+}
+
+static int wait_then_compute(void *arg)
+{
+	wait_for_byte();
+	compute_until_reported(arg);
+
+	return 0;
+}
+
+/* The monitor has gone to sleep meanwhile. */
+Test(stall, a_stall_after_long_idleness_is_reported)
+{
+	FOR_THREADS(threads) {
+		struct reports reports = { .stops = false };
+
+		cr_assert_eq(run_watched(threads, SHORT, &reports,
+				wait_then_compute, &reports), 1);
+	}
+	cr_assert_eq(test_failures(), 0);
+}
+
 /* --- What isn't a task ------------------------------------------------- */
 
 struct slow_tick {
@@ -304,24 +344,10 @@ Test(stall, who_sleeps_or_yields_does_not_stall)
 	cr_assert_eq(test_failures(), 0);
 }
 
-static void write_late(void *arg)
+static int wait_long(void *arg)
 {
-	nap(LONG);
-	CO_EXPECT_EQ(write(*(int *)arg, "", 1), 1);
-}
-
-static int wait_for_byte(void *arg)
-{
-	struct test_thread thread;
-	int fds[2];
-
-	test_or_die(pipe(fds));
-	test_thread_start(&thread, NULL, write_late, &fds[1]);
-	CO_EXPECT_EQ(co_wait_fd(fds[0], CO_READABLE), CO_READABLE);
-	test_thread_join(&thread);
-	close(fds[0]);
-	close(fds[1]);
 	(void)arg;
+	wait_for_byte();
 
 	return 0;
 }
@@ -329,7 +355,7 @@ static int wait_for_byte(void *arg)
 Test(stall, who_waits_for_input_does_not_stall)
 {
 	FOR_THREADS(threads)
-		cr_assert_eq(run_watched(threads, SHORT, NULL, wait_for_byte,
+		cr_assert_eq(run_watched(threads, SHORT, NULL, wait_long,
 				NULL), 0);
 	cr_assert_eq(test_failures(), 0);
 }
@@ -467,6 +493,21 @@ Test(stall, what_makes_no_sense_in_the_environment_is_ignored)
 	cr_expect_eq(stall_of_environment("1"), CO_MILLISECOND);
 	cr_expect_eq(stall_of_environment("250"), 250 * CO_MILLISECOND);
 	cr_expect_eq(stall_of_environment("1000000000"), 1000000 * CO_SECOND);
+}
+
+/* A loop that looks for none needs no thread for it. */
+Test(stall, a_stall_that_never_comes_is_none)
+{
+	struct co_loop_options options = CO_LOOP_OPTIONS_INIT;
+	struct co_loop *loop = NULL;
+
+	options.threads = 1;
+	options.stall_after = CO_NEVER;
+	cr_assert_eq(setenv("COLOOP_STALL", "50", 1), 0);
+	cr_assert_eq(co_loop_create(&options, &loop), 0);
+	cr_assert_eq(loop->stall_after, 0);
+	cr_assert(!loop->has_monitor);
+	cr_assert_eq(co_loop_destroy(loop), 0);
 }
 
 /* --- What the monitor sees --------------------------------------------- */
