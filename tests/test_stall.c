@@ -257,6 +257,36 @@ Test(stall, a_stall_after_long_idleness_is_reported)
 	cr_assert_eq(test_failures(), 0);
 }
 
+/* Stalls that are over before who looks every 25 ms has looked twice. */
+static int compute_briefly(void *arg)
+{
+	struct reports *reports = arg;
+	int i;
+
+	/* Calm for so long that there is no reason to look often. */
+	for (i = 0; i < 100; i++)
+		co_sleep(2 * CO_MILLISECOND);
+	for (i = 0; i < 200 && counter_get(&reports->count) == 0; i++) {
+		co_time end = co_after(20 * CO_MILLISECOND);
+
+		while (co_now() < end)
+			;
+		co_sleep(CO_MILLISECOND);
+	}
+
+	return 0;
+}
+
+Test(stall, who_asks_for_short_stalls_gets_them)
+{
+	struct reports reports = { .stops = false };
+
+	cr_assert_geq(run_watched(1, 4 * CO_MILLISECOND, &reports,
+			compute_briefly, &reports), 1);
+	cr_assert_lt(reports.last.duration, 20 * CO_MILLISECOND);
+	cr_assert_eq(test_failures(), 0);
+}
+
 /* --- What isn't a task ------------------------------------------------- */
 
 struct slow_tick {
