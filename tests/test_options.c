@@ -4,7 +4,6 @@
 
 #include "test.h"
 
-#include <fcntl.h>
 #include <sys/socket.h>
 #include <unistd.h>
 

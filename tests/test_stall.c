@@ -122,7 +122,7 @@ static int compute(void *arg)
 	return 0;
 }
 
-static int wait_for_hour(void *arg)
+static int join_it(void *arg)
 {
 	return co_join(arg, NULL);
 }
@@ -132,7 +132,7 @@ static int lead(void *arg)
 {
 	struct co_task *computer = spawn_or_die(NULL, compute, arg), *waiter;
 
-	waiter = spawn_or_die(NULL, wait_for_hour, computer);
+	waiter = spawn_or_die(NULL, join_it, computer);
 	CO_EXPECT_EQ(join_or_die(waiter), 0);
 
 	return 0;
