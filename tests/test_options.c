@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 
-/* test_options.c - making, measuring and destroying a loop: co_loop(3) */
+/* test_options.c - making and destroying a loop: co_loop(3) */
 
 #include "test.h"
 
