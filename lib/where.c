@@ -8,7 +8,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#ifdef HAVE_DLADDR
+#if defined HAVE_DLADDR && defined HAVE_LINK_H
 
 #include <dlfcn.h>
 #include <link.h>
