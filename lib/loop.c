@@ -11,6 +11,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "debugger.h"
 #include "options.h"
 #include "overflow.h"
 
@@ -201,6 +202,7 @@ static int create(const struct co_loop_options *options,
 		allocator->release(allocator->context, loop, sizeof *loop);
 		return rc;
 	}
+	co__debugger_add(loop);
 	*ret_loop = loop;
 
 	return 0;
@@ -247,6 +249,7 @@ int co_loop_destroy(struct co_loop *loop)
 	/* Acquire: pairs with co__loop_leave. */
 	while (AO_load_acquire(&loop->visitors) != 0)
 		sched_yield();
+	co__debugger_remove(loop);
 	co__tcp_forget(loop);
 	co__fds_destroy(loop);
 	loop->os->destroy(loop->poller);

@@ -29,6 +29,7 @@ struct co_loop {
 	const struct co__os_backend *os;	/* constant */
 	struct co__poller *poller;	/* constant */
 	struct co_allocator allocator;	/* constant */
+	size_t older;			/* lock: see debugger.h */
 	struct co__worker *workers;	/* constant; an array */
 	AO_t pinned_outside;		/* atomic: deals pinned tasks out */
 
