@@ -84,6 +84,9 @@ co__context_switch:
 	str x10, [x0]
 	ldr x10, [x1]
 	mov sp, x10
+	.globl co__context_parked
+	.hidden co__context_parked
+co__context_parked:
 
 	ldr x11, [sp, #FPCR]
 	cmp x9, x11

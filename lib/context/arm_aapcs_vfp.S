@@ -76,6 +76,9 @@ co__context_switch:
 
 	str sp, [r0]
 	ldr sp, [r1]
+	.globl co__context_parked
+	.hidden co__context_parked
+co__context_parked:
 
 	ldr r3, [sp, #FPSCR]
 	eor r2, r2, r3

@@ -69,6 +69,9 @@ co__context_switch:
 
 	movl %esp, (%eax)
 	movl (%edx), %esp
+	.globl co__context_parked
+	.hidden co__context_parked
+co__context_parked:
 
 #if defined __SSE__
 	ldmxcsr (%esp)

@@ -71,6 +71,9 @@ co__context_switch:
 
 	sd $sp, 0($4)
 	ld $sp, 0($5)
+	.globl co__context_parked
+	.hidden co__context_parked
+co__context_parked:
 
 	lw $13, FCSR($sp)
 	beq $12, $13, .Lfcsr_is_right

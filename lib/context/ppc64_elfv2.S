@@ -84,6 +84,9 @@ co__context_switch:
 
 	std 1, 0(3)
 	ld 1, 0(4)
+	.globl co__context_parked
+	.hidden co__context_parked
+co__context_parked:
 
 	/* The modes of binary numbers and the exceptions are the lowest byte,
 	 * that of decimal numbers the lowest three bits of the upper half. */

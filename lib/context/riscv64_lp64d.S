@@ -96,6 +96,9 @@ co__context_switch:
 
 	sd sp, 0(a0)
 	ld sp, 0(a1)
+	.globl co__context_parked
+	.hidden co__context_parked
+co__context_parked:
 
 	ld t3, FRM(sp)
 	beq t2, t3, .Lfrm_is_right

@@ -72,6 +72,9 @@ co__context_switch:
 
 	stg %r15, 0(%r2)
 	lg %r15, 0(%r3)
+	.globl co__context_parked
+	.hidden co__context_parked
+co__context_parked:
 
 	l %r1, FPC(%r15)
 	xr %r0, %r1
