@@ -377,18 +377,22 @@ class Parked(gdb.unwinder.Unwinder):
 
     def __init__(self):
         super().__init__('coloop')
-        self.task = None
+        self.set_task(None)
         self.thread = None
         self.registers = {}
         self.place = None
         self.level = None
 
+    def set_task(self, task):
+        """Nobody else's backtraces come through here."""
+        self.task = task
+        self.enabled = hide_thread.enabled = task is not None
+
     def select(self, task):
         """Show TASK, which no thread runs, in the selected thread; or nothing
         if it is None."""
-        was = self.task
-        self.task = None
-        if was is not None:
+        if self.task is not None:
+            self.set_task(None)
             gdb.invalidate_cached_frames()
         if task is None:
             return
@@ -404,7 +408,7 @@ class Parked(gdb.unwinder.Unwinder):
                        if name in registers)
         self.thread = gdb.selected_thread().ptid
         self.level = None
-        self.task = task
+        self.set_task(task)
         gdb.invalidate_cached_frames()
 
     def is_shown(self):
@@ -443,7 +447,7 @@ class HideThread:
     def __init__(self):
         self.name = 'coloop'
         self.priority = 100
-        self.enabled = True
+        self.enabled = False
 
     def filter(self, frames):
         if not parked.is_shown():
@@ -498,14 +502,14 @@ def split(argument):
 # --- Commands ---------------------------------------------------------------
 
 class Command(gdb.Command):
-    """A command that tells of unreadable memory in plain words."""
+    """A command that fails in plain words."""
 
     def invoke(self, argument, from_tty):
         self.dont_repeat()
         try:
             self.run(argument, from_tty)
-        except gdb.MemoryError as error:
-            raise gdb.GdbError(f"The loops can't be read: {error}")
+        except gdb.error as error:
+            raise gdb.GdbError(str(error))
 
 
 class InfoLoops(Command):
@@ -700,12 +704,13 @@ class Prefix(gdb.Command):
 
 def forget(event):
     """The program goes on, or ends: nothing is shown but its threads."""
-    parked.task = None
+    parked.set_task(None)
 
 
+hide_thread = HideThread()
 parked = Parked()
 gdb.unwinder.register_unwinder(None, parked, replace=True)
-gdb.frame_filters['coloop'] = HideThread()
+gdb.frame_filters['coloop'] = hide_thread
 gdb.events.cont.connect(forget)
 gdb.events.exited.connect(forget)
 Prefix('coloop', gdb.COMMAND_STACK)

@@ -27,6 +27,7 @@ static struct co_channel *empty, *full;
 static struct co_lock lock = CO_LOCK_INIT;
 static struct co_io *reader, *writer;
 static struct co_task *suspended, *sleeper;
+static struct co_loop *other;
 static int read_end[2], write_end[2], waited_end[2];
 static bool released;
 static int wrong;
@@ -61,7 +62,7 @@ static __attribute__((noinline)) int get_deeply(int depth)
 
 static int in_get(void *arg)
 {
-	int local_of_get = 4711;
+	volatile int local_of_get = 4711;
 
 	(void)arg;
 	expect(get_deeply(DEEP) == 0, "get");
@@ -204,6 +205,15 @@ static struct co_task *spawn(const char *name, co_task_fn *fn, void *arg,
 
 /* --- The one that is looked at ---------------------------------------------- */
 
+static bool other_is_idle(void)
+{
+	struct co_loop_stats stats = { .size = sizeof stats };
+
+	co_loop_stats(other, &stats);
+
+	return stats.spawned == 1 && stats.idle == stats.threads;
+}
+
 __attribute__((noinline)) void stop_here(void);
 void stop_here(void)
 {
@@ -252,7 +262,7 @@ static int runs(void *arg)
 	spawn("waiter", in_wait_fd, NULL, false);
 	ended = spawn("ended", ends, NULL, true);
 	spawn("yielder", yields, NULL, false);
-	for (int i = 0; i < 100; i++)
+	for (int i = 0; i < 100 || !other_is_idle(); i++)
 		co_yield();
 	spawn("newborn", never_ran, NULL, false);
 	stop_here();
@@ -290,7 +300,7 @@ static void *run_other(void *arg)
 int main(void)
 {
 	struct co_loop_options options = CO_LOOP_OPTIONS_INIT;
-	struct co_loop *loop, *other;
+	struct co_loop *loop;
 	struct co_task *task;
 	pthread_t thread;
 
