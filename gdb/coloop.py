@@ -265,7 +265,7 @@ def loops():
     if not lists and has_library():
         raise gdb.GdbError(
             'There is no debug information of libcoloop: install its package '
-            "with that\n(libcoloop0-dbgsym), or build it with -g and don't "
+            'with that,\nlibcoloop0-dbgsym, or build it with -g and don\'t '
             'strip it.')
     if not lists:
         raise gdb.GdbError('The program has no libcoloop, or one without '

@@ -106,7 +106,8 @@ debug -x "$src/gdb/coloop.py" -x "$work/commands" \
 	-ex 'coloop bt' -ex 'coloop bt 0x1000' -ex 'info coloop tasks 1' \
 	-ex 'echo >\n' \
 	-ex "coloop gcore $work/core" -ex 'coloop task putter' \
-	-ex 'delete' -ex 'continue' -ex 'info coloop tasks' \
+	-ex 'delete' -ex 'tbreak co_lock_release' -ex 'continue' \
+	-ex 'backtrace' -ex 'continue' -ex 'info coloop tasks' \
 	--args "$program" >"$work/live"
 
 cat >"$work/expected" <<'END'
@@ -202,7 +203,8 @@ sed -n '/^<wrong$/,/^>$/p' "$work/live" >"$work/out"
 result 'what makes no sense is answered in words'
 
 tail -n 20 "$work/live" >"$work/out"
-grep -q 'exited normally' "$work/out" &&
+grep -q '^#0 .*co_lock_release (' "$work/out" &&
+	grep -q 'exited normally' "$work/out" &&
 	grep -q 'The program is not being run\.' "$work/out"
 result 'the process goes on undisturbed, and ends well'
 
