@@ -4,6 +4,7 @@
  * look further: see worker.h */
 
 #include "near.h"
+#include "probes.h"
 
 #define INJECT_BATCH 64		/* ticks taken from the inject queue at once */
 #define STEAL_BATCH (CO__RUNQ_SIZE / 2)
@@ -117,9 +118,12 @@ static struct co_task *steal_from(struct co__worker *worker,
 		co__near_push_entry(worker, stolen[i]);
 	if (n > 1)
 		co__idle_notify(worker->loop);
+	if (n == 0)
+		return NULL;
 	AO_store(&worker->steals, AO_load(&worker->steals) + n);
+	CO__PROBE3(steal, worker->index, victim->index, n);
 
-	return n > 0 ? co__runq_task(stolen[0]) : NULL;
+	return co__runq_task(stolen[0]);
 }
 
 /* Take what VICTIM wanted to run next, if the monitor saw it stuck. */
@@ -131,8 +135,10 @@ static struct co_task *steal_next(struct co__worker *worker,
 	if (AO_load(&victim->next) == 0 || !co__near_is_stuck(victim))
 		return NULL;
 	task = co__near_take_next(victim);
-	if (task != NULL)
-		AO_store(&worker->steals, AO_load(&worker->steals) + 1);
+	if (task == NULL)
+		return NULL;
+	AO_store(&worker->steals, AO_load(&worker->steals) + 1);
+	CO__PROBE3(steal, worker->index, victim->index, 1);
 
 	return task;
 }

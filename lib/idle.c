@@ -5,9 +5,11 @@
 #include "idle.h"
 
 #include <errno.h>
+#include <limits.h>
 
 #include "clock.h"
 #include "near.h"
+#include "probes.h"
 
 void co__idle_init(struct co__idle *idle)
 {
@@ -203,11 +205,18 @@ static void wait_for_signal(struct co__worker *worker)
 		;
 }
 
+/* A length of time for a probe, whose arguments have the size of a register. */
+static inline long probed(co_time timeout)
+{
+	return timeout > LONG_MAX ? LONG_MAX : (long)timeout;
+}
+
 /* Ask the poller, until UNTIL at most. */
 static int wait_for_events(struct co__worker *worker, co_time until)
 {
 	struct co_loop *loop = worker->loop;
 	co_time timeout = -1;
+	int events;
 
 	if (until != CO_NEVER) {
 		timeout = until - co_now();
@@ -216,8 +225,11 @@ static int wait_for_events(struct co__worker *worker, co_time until)
 	}
 	AO_store(&worker->polls, AO_load(&worker->polls) + 1);
 
-	return loop->os->wait(loop->poller, worker->polled, CO__EVENTS,
+	events = loop->os->wait(loop->poller, worker->polled, CO__EVENTS,
 			timeout);
+	CO__PROBE3(poll, loop, probed(timeout), events);
+
+	return events;
 }
 
 static bool get_poller(struct co__idle *idle)

@@ -30,6 +30,7 @@
 #include <string.h>
 
 #include "loop.h"
+#include "probes.h"
 #include "worker.h"
 
 #define DETACHED CO__TASK_DETACHED
@@ -55,16 +56,20 @@ static inline void release(struct co__worker *worker, struct co_task *task)
 void co__task_finish(struct co__worker *worker, struct co_task *self,
 		void *joiner)
 {
+	struct co_task *heir = joiner;
+
 	co__checked_end(&self->checked);
 	AO_store(&self->in_use, 0);
 	AO_store(&worker->ended, AO_load(&worker->ended) + 1);
-	if (joiner != NULL) {
+	if (heir != NULL) {
 		/* Nobody else changes the slot of a claimed waiter, who knows
 		 * by its outcome that the task is its own to release. */
 		AO_store(&self->joined.word, RELEASED);
 		/* From here on SELF may be another task. */
-		if (!co__worker_has_taken(worker, joiner))
-			co__ready(joiner);
+		if (co__worker_has_taken(worker, heir))
+			CO__PROBE2(ready, heir, heir->outcome);
+		else
+			co__ready(heir);
 		return;
 	}
 	if (co__slot_raise_unless(&self->joined, self, DETACHED))
@@ -88,7 +93,12 @@ static struct co_task *claim_joiner(struct co_task *self)
 
 struct co_task *co__task_run(struct co_task *self)
 {
-	self->result = self->fn(self->arg);
+	int result;
+
+	CO__PROBE2(begin, self, self->fn);
+	result = self->fn(self->arg);
+	CO__PROBE2(end, self, result);
+	self->result = result;
 	co__timer_cancel(self);
 
 	return claim_joiner(self);
@@ -169,9 +179,9 @@ static void count_spawn(struct co_loop *loop, struct co__worker *worker)
 		AO_fetch_and_add1(&loop->spawned_outside);
 }
 
-static co__always_inline int spawn(struct co_loop *loop, const struct co_task_attr *attr,
-		co_task_fn *fn, void *arg, struct co_task **ret_task,
-		const void *at)
+static co__always_inline int spawn(struct co_loop *loop,
+		const struct co_task_attr *attr, co_task_fn *fn, void *arg,
+		struct co_task **ret_task, const void *at)
 {
 	struct co__worker *worker = co__worker_get();
 	unsigned size_class;
@@ -207,6 +217,7 @@ static co__always_inline int spawn(struct co_loop *loop, const struct co_task_at
 	if (ret_task != NULL)
 		*ret_task = task;
 	count_spawn(loop, worker);
+	CO__PROBE3(spawn, task, fn, loop);
 	if (co__likely(worker != NULL && !co__task_is_pinned(task)))
 		co__worker_add(worker, task);
 	else
@@ -424,7 +435,9 @@ int co_suspend(co_parked_fn *parked, void *arg)
 		co__timer_set(self, &self->worker->wheel, self->deadline);
 	co__worker_note_wait(self->worker, self, CO__IN_SUSPEND, NULL);
 	self->outcome = 0;
+	CO__PROBE3(park, self, CO__IN_SUSPEND, NULL);
 	co__worker_park_on_scheduler(self, suspend, &request);
+	CO__PROBE2(resume, self, self->outcome);
 	if (self->outcome == -ETIMEDOUT)
 		return co__wait_timed_out(self);
 

@@ -6,6 +6,7 @@
 
 #include <errno.h>
 
+#include "probes.h"
 #include "wait.h"
 #include "worker.h"
 
@@ -183,6 +184,7 @@ static bool go_off(struct co__wheel *wheel, struct co__timer *timer,
 		link_timer(wheel, timer);
 		return false;
 	}
+	CO__PROBE2(timer, task, due);
 	AO_store(&wheel->count, AO_load(&wheel->count) - 1);
 	/* Release: TIMER is untouched from here; pairs with unset. */
 	AO_store_release(&timer->wheel, 0);

@@ -8,6 +8,7 @@
 #include <stdlib.h>
 
 #include "near.h"
+#include "probes.h"
 
 _Thread_local struct co__worker *co__worker_here;
 
@@ -158,15 +159,18 @@ static co__always_inline int park(struct co_task *self,
 		void *arg, struct co_task *preferred)
 {
 	struct co__worker *worker = self->worker;
-	struct co_task *next = pick_next(worker, preferred);
+	struct co_task *next;
 
+	CO__PROBE3(park, self, kind, object);
 	co__worker_note_wait(worker, self, kind, object);
 	self->outcome = 0;
+	next = pick_next(worker, preferred);
 	set_hook(worker, hook, self, arg);
 	if (co__likely(next != NULL))
 		switch_to_task(worker, self, next);
 	else
 		switch_to_scheduler(worker, self);
+	CO__PROBE2(resume, self, self->outcome);
 	if (co__unlikely(self->outcome == -ETIMEDOUT))
 		return co__wait_timed_out(self);
 
@@ -280,6 +284,7 @@ void co__ready(struct co_task *task)
 	struct co__worker *worker = co__worker_get();
 	AO_t older;
 
+	CO__PROBE2(ready, task, task->outcome);
 	if (co__unlikely(is_foreign(worker, task))) {
 		co__ready_foreign(task);
 		return;

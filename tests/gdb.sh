@@ -160,7 +160,7 @@ missing()
 		/ task_main \(/ && own { entry = 1 }
 		/ (co__park|co__worker_yield|co__worker_park_on_scheduler|co__park_for_child) \(/ { park = 1 }
 		/ get_deeply \(/ { deep++ }
-		/Backtrace stopped|Python|Error|<error/ { print }
+		/Backtrace stopped|Cannot access|Python/ { print }
 		END { end(); if (n != 13) print n " tasks" }' "$1"
 }
 
