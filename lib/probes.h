@@ -26,6 +26,10 @@
  */
 
 #if defined CO_PROBES && !defined CO_EXPLORE
+#ifdef __clang__
+/* Given the choice, it stores each register to have it in memory. */
+#define STAP_SDT_ARG_CONSTRAINT nr
+#endif
 #include <sys/sdt.h>
 #define CO__PROBE2(name, a, b) DTRACE_PROBE2(coloop, name, a, b)
 #define CO__PROBE3(name, a, b, c) DTRACE_PROBE3(coloop, name, a, b, c)
