@@ -315,12 +315,16 @@ def stack_pointers():
             thread.switch()
             frame = gdb.newest_frame()
             yield thread, int(frame.read_register('sp'))
-            for _ in range(20):
-                if frame is None or frame.unwind_stop_reason() != 0:
-                    break
-                if frame.type() == gdb.SIGTRAMP_FRAME:
-                    yield thread, int(frame.older().read_register('sp'))
-                frame = frame.older()
+            try:
+                for _ in range(20):
+                    signalled = frame.type() == gdb.SIGTRAMP_FRAME
+                    frame = frame.older()
+                    if frame is None:
+                        break
+                    if signalled:
+                        yield thread, int(frame.read_register('sp'))
+            except gdb.error:
+                pass    # as far as gdb can tell
 
 
 def threads_of_tasks(all_loops):
@@ -367,7 +371,7 @@ def saved_registers(task, architecture):
 # The registers that `pc' and `sp' are, where those are no names of their own.
 OWN_NAMES = {
     'i386': {'pc': 'eip', 'sp': 'esp'},
-    's390': {'pc': 'pswa', 'sp': 'r15'},
+    's390': {'sp': 'r15'},
     'powerpc': {'sp': 'r1'},
 }
 
