@@ -44,7 +44,8 @@ DOES = {
 OF_FDS = ('CO__IN_READ', 'CO__IN_WRITE', 'CO__IN_WAIT_FD')
 
 # Where the registers are in a ucontext_t, which only systems without an
-# assembly file need: gdb's names of them, and paths in uc_mcontext.
+# assembly file need: gdb's names of them, and paths in uc_mcontext.  `pc' is
+# where swapcontext() returns to.
 UCONTEXT = {
     'i386:x86-64': {'rip': 'gregs[16]', 'rsp': 'gregs[15]',
                     'rbp': 'gregs[10]', 'rbx': 'gregs[11]',
@@ -52,16 +53,16 @@ UCONTEXT = {
                     'r14': 'gregs[6]', 'r15': 'gregs[7]'},
     'i386': {'eip': 'gregs[14]', 'esp': 'gregs[7]', 'ebp': 'gregs[6]',
              'ebx': 'gregs[8]', 'esi': 'gregs[5]', 'edi': 'gregs[4]'},
-    'aarch64': dict({'pc': 'pc', 'sp': 'sp'},
-                    **{f'x{n}': f'regs[{n}]' for n in range(19, 31)}),
     'arm': dict({'pc': 'arm_pc', 'sp': 'arm_sp', 'lr': 'arm_lr',
-                 'r11': 'arm_fp'},
+                 'r11': 'arm_fp', 'cpsr': 'arm_cpsr'},
                 **{f'r{n}': f'arm_r{n}' for n in range(4, 11)}),
     'riscv:rv64': dict({'pc': '__gregs[0]', 'sp': '__gregs[2]',
                         'ra': '__gregs[1]', 'fp': '__gregs[8]',
                         's1': '__gregs[9]'},
                        **{f's{n}': f'__gregs[{n + 16}]'
                           for n in range(2, 12)}),
+    's390:64-bit': dict({'pc': 'gregs[14]', 'sp': 'gregs[15]'},
+                        **{f'r{n}': f'gregs[{n}]' for n in range(6, 15)}),
 }
 
 
@@ -78,6 +79,8 @@ def pointer(address, name):
 
 def function_at(address):
     """The name of the function at ADDRESS, and where it is written."""
+    if gdb.selected_frame().architecture().name().startswith('arm'):
+        address &= ~1       # which says that it is Thumb code
     text = gdb.execute(f'info symbol {address:#x}', to_string=True)
     if text.startswith('No symbol'):
         return f'{address:#x}'
@@ -363,7 +366,8 @@ def saved_registers(task, architecture):
     names = UCONTEXT.get('arm' if architecture.startswith('arm')
                          else architecture)
     if names is None:
-        raise gdb.GdbError(f'No way to unwind a ucontext_t on {architecture}.')
+        raise gdb.error(f'The registers in a ucontext_t of {architecture} are '
+                        'not known.')
     place = f"((ucontext_t *){int(context['saved']):#x})->uc_mcontext."
     return {name: number(place + path) for name, path in names.items()}
 
@@ -597,8 +601,11 @@ command `backtrace', such as -full."""
         with Session():
             for task in find_tasks(found, word):
                 print(task.describe(threads.get(task.address)))
-                if show(task, threads):
-                    gdb.execute(f'backtrace {rest}')
+                try:
+                    if show(task, threads):
+                        gdb.execute(f'backtrace {rest}')
+                except gdb.error as error:
+                    print(error)    # the others may be sound
                 print()
         for loop in found:
             loop.warn()
