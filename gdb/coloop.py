@@ -24,9 +24,10 @@ COLOURS = 8
 COLOUR = 128
 LINE = 64
 
-# As in lib/wait.h, lib/slot.h.
+# As in lib/wait.h, lib/slot.h, lib/task.h.
 ARMED = 1
 SLOT_READY = 1
+KIND = 15
 
 DOES = {
     'CO__IN_NOTHING': 'waits',
@@ -77,17 +78,17 @@ def pointer(address, name):
         gdb.lookup_type(f'struct {name}').pointer())
 
 
-def function_at(address):
-    """The name of the function at ADDRESS, and where it is written."""
+def place(address):
+    """The function that ADDRESS is in, and the line."""
     if gdb.selected_frame().architecture().name().startswith('arm'):
         address &= ~1       # which says that it is Thumb code
     text = gdb.execute(f'info symbol {address:#x}', to_string=True)
     if text.startswith('No symbol'):
         return f'{address:#x}'
-    name = text.split(' in section ')[0]
-    place = gdb.find_pc_line(address)
-    if place.symtab is not None and place.line != 0:
-        name += f' at {place.symtab.filename.rsplit("/", 1)[-1]}:{place.line}'
+    name = text.split(' in section ')[0].split(' + ')[0]
+    line = gdb.find_pc_line(address)
+    if line.symtab is not None and line.line != 0:
+        name += f' at {line.symtab.filename.rsplit("/", 1)[-1]}:{line.line}'
     return name
 
 
@@ -156,32 +157,36 @@ class Task:
     def name(self):
         return self.block['name'].string('utf-8', 'replace')
 
+    def has(self, field):
+        return any(f.name == field for f in self.block.type.fields())
+
     @property
     def function(self):
-        text = function_at(int(self.block['fn']))
-        # A field that says who spawned it, if there is one.
-        if any(f.name == 'spawned_at' for f in self.block.type.fields()):
-            spawner = int(self.block['spawned_at'])
-            if spawner != 0:
-                text += f', spawned by {function_at(spawner)}'
+        text = place(int(self.block['fn']))
+        # The return address of the call, if it is noted.
+        if self.has('spawned_at') and int(self.block['spawned_at']) != 0:
+            text += f"; spawned at {place(int(self.block['spawned_at']) - 1)}"
         return text
 
     def waits(self):
         kinds = gdb.lookup_type('enum co__wait_kind').fields()
-        kind = next((k.name for k in kinds
-                     if k.enumval == int(self.block['kind'])), 'CO__IN_NOTHING')
-        text = DOES.get(kind, f'waits ({kind})')
+        number = int(self.block['kind']) & KIND
+        kind = next((k.name for k in kinds if k.enumval == number), '?')
+        text = DOES.get(kind, f'waits, {kind}')
         target = int(self.block['object'])
         if kind in OF_FDS:
             return f"{text}, fd {int(pointer(target, 'co_io')['fd'])}"
-        return f'{text}, {target:#x}' if target != 0 else text
+        if target == 0 or kind == 'CO__IN_SELECT':
+            return text
+        return f'{text}, {target:#x}'
 
     def state(self, thread):
         """What it does, THREAD being the one on its stack, or None."""
         if thread is not None:
             return f'runs on thread {thread.num}'
         if self.has_ended:
-            return f"has ended with {int(self.block['result'])}"
+            return (f"has ended with {int(self.block['result'])}, "
+                    'and is to be joined')
         if not self.has_run:
             return 'has not run yet'
         if int(self.block['wait']) & ARMED:

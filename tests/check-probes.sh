@@ -45,11 +45,12 @@ compare probes.h libcoloop.so
 
 # The rows of the table: name, arguments, and when.
 page=$src/man/coloop-debugging.7
-if grep -q '^\.SH.*PROBES' "$page" 2>/dev/null
+if grep -q '^\.SS Probes' "$page" 2>/dev/null
 then
 	tab=$(printf '\t')
-	sed -n "/^\.SH.*PROBES/,\$s/^\([a-z]*\)$tab\([a-z, ]*\)$tab.*/\1 \2/p" \
-		"$page" | sort >"$work/page"
+	sed -n "/^\.SS Probes/,/^\.TE/{
+		s/^\([a-z]*\)$tab\([a-z, ]*\)$tab.*/\1 \2/p; }" "$page" |
+		grep -v '^probe ' | sort >"$work/page"
 	sort -o "$work/listed" "$work/listed"
 	compare listed page
 fi

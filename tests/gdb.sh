@@ -112,7 +112,7 @@ debug -x "$src/gdb/coloop.py" -x "$work/commands" \
 
 cat >"$work/expected" <<'END'
 task X "elsewhere" waits to read, fd N: over_there
-task X "ended" has ended with 42: ends
+task X "ended" has ended with 42, and is to be joined: ends
 task X "getter" waits in co_channel_get, X: in_get
 task X "joiner" waits in co_join, X: in_join
 task X "locker" waits in co_lock_acquire, X: in_lock
@@ -120,7 +120,7 @@ task X "newborn" has not run yet: never_ran
 task X "putter" waits in co_channel_put, X: in_put
 task X "reader" waits to read, fd N: in_read
 task X "runner" runs on thread 1: runs
-task X "selecter" waits in co_select, X: in_select
+task X "selecter" waits in co_select: in_select
 task X "sleeper" sleeps: in_sleep
 task X "suspender" is suspended: in_suspend
 task X "waiter" waits for events, fd N: in_wait_fd
@@ -128,7 +128,8 @@ task X "writer" waits to write, fd N: in_write
 task X "yielder" is ready to run: yields
 END
 
-part tasks | sed 's/ at gdb_target\.c:[0-9]*$//; s/0x[0-9a-f]*/X/g
+part tasks | sed 's/; spawned at .*//; s/ at gdb_target\.c:[0-9]*$//
+	s/0x[0-9a-f]*/X/g
 	s/fd [0-9]*/fd N/' | sort | diff "$work/expected" - >"$work/out" 2>&1
 result 'each task is listed once, with what it does'
 
@@ -154,7 +155,8 @@ missing()
 			n++
 		}
 		/^task / { end(); name = $3; gsub("\"", "", name)
-			fn = $0; sub(/.*: /, "", fn); sub(/ at .*/, "", fn)
+			fn = $0; sub(/; spawned.*/, "", fn)
+			sub(/.*: /, "", fn); sub(/ at .*/, "", fn)
 			own = entry = park = deep = 0 }
 		/^#/ && index($0, " " fn " (") { own = 1 }
 		/ task_main \(/ && own { entry = 1 }
