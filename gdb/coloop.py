@@ -157,12 +157,17 @@ class Task:
     def name(self):
         return self.block['name'].string('utf-8', 'replace')
 
+    @property
+    def code(self):
+        """The address of its function."""
+        return int(self.block['fn'])
+
     def has(self, field):
         return any(f.name == field for f in self.block.type.fields())
 
     @property
     def function(self):
-        text = place(int(self.block['fn']))
+        text = place(self.code)
         # The return address of the call, if it is noted.
         if self.has('spawned_at') and int(self.block['spawned_at']) != 0:
             text += f"; spawned at {place(int(self.block['spawned_at']) - 1)}"
@@ -486,7 +491,8 @@ def show(task, threads):
 
 
 def find_tasks(all_loops, text):
-    """The tasks that TEXT means: all, a name, or an expression."""
+    """The tasks that TEXT means: all, a name, or an expression, the address of
+    a task or of what tasks run."""
     tasks = [task for loop in all_loops for task in loop.tasks()]
     if text == 'all':
         return tasks
@@ -495,10 +501,11 @@ def find_tasks(all_loops, text):
         try:
             address = number(text)
         except gdb.error:
-            raise gdb.GdbError(f'No task has the name "{text}".')
-        found = [task for task in tasks if task.address == address]
+            address = None
+        found = [task for task in tasks
+                 if address in (task.address, task.code)]
     if not found:
-        raise gdb.GdbError(f'There is no task at {text}.')
+        raise gdb.GdbError(f'There is no task {text}.')
     return found
 
 
@@ -590,8 +597,8 @@ Usage: info coloop tasks [LOOP]"""
 class Backtrace(Command):
     """Show where tasks are.
 Usage: coloop bt TASK|all [ARGUMENT]...
-TASK is a name, or the address of a task.  The ARGUMENTs are those of the
-command `backtrace', such as -full."""
+TASK is the name of tasks, a function that they run, or the address of one.
+The ARGUMENTs are those of the command `backtrace', such as -full."""
 
     def __init__(self):
         super().__init__('coloop bt', gdb.COMMAND_STACK,
@@ -647,7 +654,7 @@ finishes by its threads, so don't step while a task is shown that doesn't run.""
                         gdb.execute(command)
             return
         if len(tasks) > 1:
-            raise gdb.GdbError(f'{len(tasks)} tasks have the name "{word}": '
+            raise gdb.GdbError(f'There are {len(tasks)} tasks {word}: '
                                'choose one by its address.')
         print(tasks[0].describe(threads.get(tasks[0].address)))
         if show(tasks[0], threads):

@@ -88,7 +88,7 @@ thread apply all -q backtrace
 echo >\n
 thread 1
 echo <selected\n
-coloop task joiner
+coloop task in_join
 frame function in_join
 info frame
 print (char *)"a string of the program"
@@ -197,10 +197,10 @@ part back >"$work/out"
 result 'then the thread is selected again'
 
 sed -n '/^<wrong$/,/^>$/p' "$work/live" >"$work/out"
-{ grep -qx 'No task has the name "nobody".' "$work/out" &&
+{ grep -qx 'There is no task nobody\.' "$work/out" &&
 	grep -q '^Which task?' "$work/out" &&
-	grep -q 'There is no task at 0x1000.' "$work/out" &&
-	grep -q 'There is no loop at 1.' "$work/out" &&
+	grep -qx 'There is no task 0x1000\.' "$work/out" &&
+	grep -qx 'There is no loop at 1\.' "$work/out" &&
 	! grep -q 'Python' "$work/live"; }
 result 'what makes no sense is answered in words'
 
