@@ -241,6 +241,42 @@ parts >"$work/of-core"
 	>"$work/out" 2>&1
 result 'a core file has all that the process had'
 
+# --- Probes -----------------------------------------------------------------------
+
+# on PROBE CONDITION: commands that write the name of the task there.
+on()
+{
+	cat <<-END
+	break -probe-stap coloop:$1
+	condition \$bpnum $2
+	commands
+	silent
+	printf "$1 %s\n", ((struct co_task *)\$_probe_arg0)->name
+	continue
+	end
+	END
+}
+
+if grep -q '^#define CO_PROBES 1' "$build/config.h"
+then
+	{
+		echo 'break main'
+		echo run
+		on begin '$_probe_arg1 == (long)in_put'
+		on park '$_probe_arg1 == CO__IN_PUT && $_probe_arg2 == full'
+		on ready '(int)$_probe_arg1 == -125'
+		on resume '(int)$_probe_arg1 == -125'
+		on end '$_probe_arg1 == 42'
+		echo continue
+	} >"$work/commands"
+	debug -x "$work/commands" --args "$program" >"$work/out"
+	sed -n 's/^\([a-z]* [a-z]*er\|end ended\)$/\1/p' "$work/out" |
+		tr '\n' , >"$work/met"
+	[ "$(cat "$work/met")" = \
+		'begin putter,park putter,end ended,ready sleeper,resume sleeper,' ]
+	result 'a debugger stops at probes, and knows their arguments'
+fi
+
 # --- Without debug information --------------------------------------------------
 
 real=$(readlink "$build/.libs/libcoloop.so" 2>/dev/null)
