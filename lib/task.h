@@ -39,7 +39,7 @@ struct co__timer {
 	AO_t wheel;			/* atomic: struct co__wheel *, or 0 */
 };
 
-/* What a task is waiting in, for people. */
+/* What a task is waiting in, for people; its number, for tracers: probes.h. */
 enum co__wait_kind {
 	CO__IN_NOTHING, CO__IN_SUSPEND, CO__IN_JOIN, CO__IN_SLEEP, CO__IN_LOCK,
 	CO__IN_PUT, CO__IN_GET, CO__IN_SELECT, CO__IN_READ, CO__IN_WRITE,
