@@ -263,7 +263,7 @@ then
 		echo 'break main'
 		echo run
 		on begin '$_probe_arg1 == (long)in_put'
-		on park '$_probe_arg1 == 5 && $_probe_arg2 == full'
+		on park '$_probe_arg1 == 5'
 		on ready '(int)$_probe_arg1 == -125'
 		on resume '(int)$_probe_arg1 == -125'
 		on end '$_probe_arg1 == 42'
