@@ -10,6 +10,7 @@
 #include <coloop/lock.h>
 #include <coloop/task.h>
 
+#include "debugger.h"
 #include "loop.h"
 
 static struct co_loop *loop;
@@ -161,6 +162,33 @@ static void run_destroy(void)
 	explore_join(other);
 }
 
+/* Each thread has two at once, and destroys the older one first. */
+static void *list_loops(void *arg)
+{
+	struct co_loop *loops[2];
+
+	for (int i = 0; i < 2; i++) {
+		loops[i] = explore_allocator.allocate(NULL, sizeof **loops);
+		co__debugger_add(loops[i]);
+	}
+	for (int i = 0; i < 2; i++) {
+		co__debugger_remove(loops[i]);
+		explore_allocator.release(NULL, loops[i], sizeof **loops);
+	}
+
+	return arg;
+}
+
+/* The list of all loops, for debuggers, is empty again. */
+static void run_list(void)
+{
+	int other = explore_thread(list_loops, NULL);
+
+	list_loops(NULL);
+	explore_join(other);
+	explore_expect(co__loops == ~(size_t)0, true);
+}
+
 /* --- Cancelled from outside ----------------------------------------------- */
 
 static AO_t unmasked;		/* atomic: 1 when the task is done with the lock */
@@ -298,6 +326,7 @@ const struct explore_scenario explore_outside[] = {
 	{ "lock: deinit says that it is free", run_lock_free, 300, true },
 	{ "loop: a tick of another than who holds it", run_tick, 400, false },
 	{ "loop: destroyed as soon as it may be", run_destroy, 400, false },
+	{ "loop: listed by two threads", run_list, 300, true },
 	{ "wait: cancelled from outside", run_cancel, 300, false },
 	{ "wait: cancelled while it is masked", run_cancel_masked, 500, false },
 	{ "wait: cancelled while parked() runs", run_cancel_parking, 300,
