@@ -16,6 +16,8 @@ stack: then gdb itself goes on from there, and a filter hides that first frame.
 What this relies on is in doc/design.md, "Seen from outside".
 """
 
+import functools
+
 import gdb
 import gdb.unwinder
 
@@ -78,6 +80,7 @@ def pointer(address, name):
         gdb.lookup_type(f'struct {name}').pointer())
 
 
+@functools.lru_cache(maxsize=1000)
 def place(address):
     """The function that ADDRESS is in, and the line."""
     if gdb.selected_frame().architecture().name().startswith('arm'):
@@ -93,6 +96,13 @@ def place(address):
 
 
 # --- What the library has ---------------------------------------------------
+
+@functools.lru_cache(maxsize=None)
+def kind_of(value):
+    """The name of a number of the kind of a wait."""
+    kinds = gdb.lookup_type('enum co__wait_kind').fields()
+    return next((k.name for k in kinds if k.enumval == value), '?')
+
 
 class Slab:
     """Some stacks of one size."""
@@ -120,8 +130,6 @@ class Slab:
 
 class Task:
     """A control block, as it was when it was read, all at once."""
-
-    kinds = None
 
     def __init__(self, address, block_type, loop):
         self.address = address
@@ -162,21 +170,19 @@ class Task:
         """The address of its function."""
         return int(self.block['fn'])
 
-    def has(self, field):
-        return any(f.name == field for f in self.block.type.fields())
-
     @property
     def function(self):
         text = place(self.code)
         # The return address of the call, if it is noted.
-        if self.has('spawned_at') and int(self.block['spawned_at']) != 0:
-            text += f"; spawned at {place(int(self.block['spawned_at']) - 1)}"
-        return text
+        try:
+            spawned_at = int(self.block['spawned_at'])
+        except gdb.error:
+            return text
+        return (f'{text}; spawned at {place(spawned_at - 1)}'
+                if spawned_at != 0 else text)
 
     def waits(self):
-        kinds = gdb.lookup_type('enum co__wait_kind').fields()
-        number = int(self.block['kind']) & KIND
-        kind = next((k.name for k in kinds if k.enumval == number), '?')
+        kind = kind_of(int(self.block['kind']) & KIND)
         text = DOES.get(kind, f'waits, {kind}')
         target = int(self.block['object'])
         if kind in OF_FDS:
@@ -271,7 +277,10 @@ def has_library():
 
 
 def loops():
-    """All loops, newest first, or a gdb.GdbError that says why not."""
+    """All loops, newest first, or a gdb.GdbError that says why not.  Each
+    command begins with this: what is remembered is of one command."""
+    place.cache_clear()
+    kind_of.cache_clear()
     if gdb.selected_thread() is None:
         raise gdb.GdbError('The program is not being run.')
     lists = newest_loops()
