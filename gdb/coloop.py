@@ -81,14 +81,20 @@ def pointer(address, name):
 
 
 @functools.lru_cache(maxsize=1000)
-def place(address):
-    """The function that ADDRESS is in, and the line."""
+def place(address, inlined=False):
+    """The function that ADDRESS is in, perhaps an inlined one, and the line."""
     if gdb.selected_frame().architecture().name().startswith('arm'):
         address &= ~1       # which says that it is Thumb code
-    text = gdb.execute(f'info symbol {address:#x}', to_string=True)
-    if text.startswith('No symbol'):
-        return f'{address:#x}'
-    name = text.split(' in section ')[0].split(' + ')[0]
+    block = gdb.block_for_pc(address) if inlined else None
+    while block is not None and block.function is None:
+        block = block.superblock
+    if block is not None:
+        name = block.function.print_name
+    else:
+        text = gdb.execute(f'info symbol {address:#x}', to_string=True)
+        if text.startswith('No symbol'):
+            return f'{address:#x}'
+        name = text.split(' in section ')[0].split(' + ')[0]
     line = gdb.find_pc_line(address)
     if line.symtab is not None and line.line != 0:
         name += f' at {line.symtab.filename.rsplit("/", 1)[-1]}:{line.line}'
@@ -178,7 +184,7 @@ class Task:
             spawned_at = int(self.block['spawned_at'])
         except gdb.error:
             return text
-        return (f'{text}; spawned at {place(spawned_at - 1)}'
+        return (f'{text}; spawned at {place(spawned_at - 1, True)}'
                 if spawned_at != 0 else text)
 
     def waits(self):
