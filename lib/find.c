@@ -126,13 +126,13 @@ static struct co_task *steal_from(struct co__worker *worker,
 	return co__runq_task(stolen[0]);
 }
 
-/* Take what VICTIM wanted to run next, if the monitor saw it stuck. */
+/* Take what VICTIM wanted to run next, if that is open to others. */
 static struct co_task *steal_next(struct co__worker *worker,
 		struct co__worker *victim)
 {
 	struct co_task *task;
 
-	if (AO_load(&victim->next) == 0 || !co__near_is_stuck(victim))
+	if (AO_load(&victim->next) == 0 || !co__near_slot_is_open(victim))
 		return NULL;
 	task = co__near_take_next(victim);
 	if (task == NULL)
@@ -175,7 +175,7 @@ bool co__loop_has_work(struct co_loop *loop)
 
 		if (co__near_has_to_share(worker))
 			return true;
-		if (AO_load(&worker->next) != 0 && co__near_is_stuck(worker))
+		if (AO_load(&worker->next) != 0 && co__near_slot_is_open(worker))
 			return true;
 	}
 

@@ -22,16 +22,20 @@ static bool has_work_at_hand(const struct co__worker *worker)
 			|| co__runq_length(&worker->queue) != 0;
 }
 
-/* Whether WORKER has not switched since the last look, with work at hand. */
+/* Whether WORKER has not switched since the last look, with work at hand.  It
+ * stays eager while its tasks compute for as long as that. */
 static bool is_stuck(struct co__worker *worker)
 {
 	AO_t switches = AO_load(&worker->switches);
-	bool stuck = switches == AO_load(&worker->seen_at)
-			&& has_work_at_hand(worker);
+	bool same = switches == AO_load(&worker->seen_at);
+	bool stuck = same && has_work_at_hand(worker);
 
 	AO_store(&worker->seen_at, switches);
 	if (stuck)
 		AO_store(&worker->stuck_at, switches);
+	if (stuck || (same && AO_load(&worker->eager) != 0
+			&& co__worker_current(worker) != NULL))
+		AO_store(&worker->eager, CO__EAGER);
 
 	return stuck;
 }

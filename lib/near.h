@@ -17,6 +17,12 @@ static inline bool co__near_is_stuck(const struct co__worker *worker)
 	return AO_load(&worker->stuck_at) == AO_load(&worker->switches);
 }
 
+/* Whether others may take what is in the slot of WORKER.  Any thread. */
+static inline bool co__near_slot_is_open(const struct co__worker *worker)
+{
+	return co__near_is_stuck(worker) || AO_load(&worker->eager) != 0;
+}
+
 /* Whether all of the queue of WORKER, of LENGTH, is for whoever has time.  Any
  * thread. */
 static inline bool co__near_shares(const struct co__worker *worker,

@@ -279,6 +279,16 @@ void co__worker_add(struct co__worker *worker, struct co_task *task)
 		co__near_tell(worker);
 }
 
+/* The slot of WORKER is open, and has a task. */
+static co__noinline void tell_eagerly(struct co__worker *worker)
+{
+	AO_t left = AO_load(&worker->eager) - 1;
+
+	AO_store(&worker->eager, left);
+	if (left != 0)
+		co__near_tell(worker);
+}
+
 void co__ready(struct co_task *task)
 {
 	struct co__worker *worker = co__worker_get();
@@ -299,6 +309,8 @@ void co__ready(struct co_task *task)
 		/* Only the owner makes it non-zero.  Release: pairs with
 		 * take_next of a thief. */
 		AO_store_release(&worker->next, (AO_t)task);
+		if (co__unlikely(AO_load(&worker->eager) != 0))
+			tell_eagerly(worker);
 		if (co__runq_length(&worker->queue) == 0)
 			return;
 	} else {

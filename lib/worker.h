@@ -25,6 +25,10 @@
  *             thread 20 us.  So a worker that switches that often shares only
  *             what has never run; the rest if it is more than CO__FEW, if it is
  *             seen to be slower at the next look around, or stuck at one task.
+ *             What is in the slot it keeps for itself, unless it is stuck.  Who
+ *             was stuck once is likely to wake a task and compute on again: for
+ *             the next CO__EAGER wake-ups its slot is open to all, and the idle
+ *             are told at once.
  */
 
 #include <errno.h>
@@ -46,6 +50,7 @@
 #define CO__SPILL_TURN (8 * CO__LOOK_AROUND)
 #define CO__FINE (400 * CO_NANOSECOND)
 #define CO__FEW 16u
+#define CO__EAGER 16u
 #define CO__NEXT_STREAK 16u
 #define CO__TURN (1 * CO_MILLISECOND)
 #define CO__EVENTS 256
@@ -94,6 +99,8 @@ struct co__worker {
 	AO_t fine;			/* atomic: it switches often: Sharing */
 	AO_t stuck_at;			/* atomic: value of `switches' at which
 					 * the monitor allowed to steal all */
+	AO_t eager;			/* relaxed: wake-ups for which the slot
+					 * is open, this one included: Sharing */
 	AO_t seen_at;			/* monitor: `switches' at its last look */
 	AO_t clock;			/* relaxed: the stamp of the last look at
 					 * the clock, its own or the monitor's */

@@ -11,6 +11,7 @@
 #include <coloop/task.h>
 
 #include "atomic.h"
+#include "worker.h"
 
 static AO_t count;		/* atomic: what has been done */
 static struct co_loop *loop;
@@ -113,15 +114,22 @@ static int get_and_add(void *arg)
 	return add_one(NULL);
 }
 
-static int wait_for_computer(void *arg)
+/* The same if it was seen to do so just before: the idle are told. */
+static int wake_and_compute_again(void *arg)
+{
+	AO_store(&co__worker_get()->eager, 2);
+
+	return wake_and_compute(arg);
+}
+
+static int wait_for_computer(void *compute)
 {
 	struct co_channel *channel;
 	struct co_task *getter, *computer;
 
-	(void)arg;
 	explore_expect(co_channel_create(NULL, 0, 1, &channel), 0);
 	explore_expect(co_spawn(NULL, get_and_add, channel, &getter), 0);
-	explore_expect(co_spawn(NULL, wake_and_compute, channel, &computer),
+	explore_expect(co_spawn(NULL, (co_task_fn *)compute, channel, &computer),
 			0);
 	explore_expect(co_join(computer, NULL), 0);
 	explore_expect(co_join(getter, NULL), 0);
@@ -134,7 +142,15 @@ static void run_monitor(void)
 {
 	begin();
 	explore_with_monitor();
-	explore_expect(explore_loop_run(2, wait_for_computer, NULL), 0);
+	explore_expect(explore_loop_run(2, wait_for_computer,
+			(void *)wake_and_compute), 0);
+}
+
+static void run_eager(void)
+{
+	begin();
+	explore_expect(explore_loop_run(2, wait_for_computer,
+			(void *)wake_and_compute_again), 0);
 }
 
 /* --- From outside --------------------------------------------------------- */
@@ -457,6 +473,7 @@ const struct explore_scenario explore_loops[] = {
 	{ "loop: two tasks run at once", run_meet_two, 500, false },
 	{ "loop: three tasks run at once", run_meet_three, 500, false },
 	{ "loop: the monitor sees who computes", run_monitor, 300, false },
+	{ "loop: who was stuck wakes another", run_eager, 300, false },
 	{ "loop: a tick from outside", run_tick, 500, false },
 	{ "loop: the last references are given up", run_unref, 500, false },
 	{ "loop: resumed from outside", run_resume, 500, false },

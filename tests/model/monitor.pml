@@ -6,8 +6,9 @@
  *
  * Sizes       Two workers: B does three things of its choice, and then computes
  *             until nothing is left in its slot and its queue of one; I is idle.
- *             A monitor.  Either B is fine (see Sharing in worker.h) or not.
- *             100,000 states.
+ *             A monitor.  Either B is fine (see Sharing in worker.h) or not,
+ *             and its slot is open for none of its wake-ups or for the first.
+ *             320,000 states.
  *
  * Steps       R1          end_idle (idle.c): leaves the list of the idle
  *             R2          co__monitor_rouse
@@ -45,6 +46,7 @@ bool asleep;			/* the monitor, for long */
 
 byte switches, stuck_at = NOBODY, seen_at = NOBODY;	/* B's */
 bool slot, queue, fine;
+byte eager;
 bool computes, over;		/* ghost */
 bool waits = true;		/* ghost: I looks no more before a signal */
 byte vain;			/* ghost: looks in vain */
@@ -59,7 +61,7 @@ byte vain;			/* ghost: looks in vain */
 #ifdef MUTANT_SLOT_TABOO
 #define may_take_slot false
 #else
-#define may_take_slot (slot && is_stuck)
+#define may_take_slot (slot && (is_stuck || eager > 0))
 #endif
 
 /* Under the lock of the list; I counts as searching. */
@@ -93,6 +95,10 @@ proctype busy()
 	:: fine = true
 	:: true
 	fi;
+	if
+	:: eager = 2
+	:: true
+	fi;
 #ifdef MUTANT_R2_FIRST
 	rouse();
 	idle--;
@@ -111,7 +117,16 @@ proctype busy()
 			fi
 		}
 	:: acts < ACTS && !slot -> acts++;
-		slot = true				/* K2 */
+		slot = true;				/* K2 */
+		if
+		:: eager > 0 ->
+			eager--;
+			if
+			:: eager > 0 && idle > 0 -> wake_one()
+			:: else
+			fi
+		:: else
+		fi
 	:: acts < ACTS && !queue -> acts++;
 		queue = true;				/* K3 */
 		if
