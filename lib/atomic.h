@@ -14,8 +14,10 @@
  * - libatomic_ops has no exchange and no fetch-and-or; they are loops here.
  */
 
-#ifdef CO_EXPLORE
+#if defined CO_EXPLORE
 #include <explore/atomics.h>	/* each operation is a choice of a test */
+#elif defined CO_COUNT
+#include <count/atomics.h>	/* each operation is counted */
 #else
 #define AO_REQUIRE_CAS
 #include <atomic_ops.h>
@@ -24,8 +26,9 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#if defined CO_EXPLORE
-/* The sanitizer's calls are answered by tests/explore/races.c. */
+#if defined CO_EXPLORE || defined CO_COUNT
+/* The sanitizer's calls are answered by tests/explore/races.c, or by
+ * bench/count/plain.c. */
 #elif defined __SANITIZE_THREAD__
 #define CO__TSAN 1
 #elif defined __has_feature
@@ -64,6 +67,8 @@ static inline void co__atomic_pause(void)
 {
 #if defined CO_EXPLORE
 	explore_pause();
+#elif defined CO_COUNT
+	count_pause();
 #elif defined __x86_64__ || defined __i386__
 	__asm__ volatile("pause");
 #elif defined __aarch64__ || (defined __arm__ && __ARM_ARCH >= 7)

@@ -20,8 +20,8 @@
 #define CO__ASAN 1
 #endif
 #endif
-#if defined CO_EXPLORE
-/* The sanitizer's calls are answered by tests/explore/races.c. */
+#if defined CO_EXPLORE || defined CO_COUNT
+/* The sanitizer's calls are answered elsewhere: see atomic.h. */
 #elif defined __SANITIZE_THREAD__
 #define CO__TSAN_FIBERS 1
 #elif defined __has_feature
