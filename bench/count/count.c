@@ -10,6 +10,7 @@
 
 #include "worker.h"
 
+#define THREADS 128u		/* at once */
 #define SITES 2048u
 #define LINE_SHIFT 6
 #define LINES ((size_t)1 << 20)		/* a power of two */
@@ -23,7 +24,6 @@ const char *const count_call_names[COUNT_CALLS] = { "poll", "epoll_ctl",
 
 /* Written by its thread only, read by all. */
 struct thread {
-	unsigned number;
 	struct count_totals totals[COUNT_ROLES];
 	struct count_of_site sites[SITES];
 };
@@ -31,21 +31,21 @@ struct thread {
 /* A line.  Who has it: a bit for each thread. */
 struct line {
 	uintptr_t name;			/* its address, shifted; 0: no line */
-	uint64_t owners;
+	uint64_t owners[THREADS / 64];	/* lock to change */
+	bool locked;
 	uint64_t moves;
 	const volatile void *address;	/* the last one that moved it */
+	struct count_line public;
 };
 
 /* From the linker. */
 extern struct count_site __start_count_sites[], __stop_count_sites[];
 
-static struct thread *threads[COUNT_THREADS];
-static unsigned thread_count;
+static struct thread *threads[THREADS];
 static struct line lines[LINES];
 static struct count_totals before[COUNT_ROLES], result[COUNT_ROLES];
 static struct count_of_site sites_before[SITES], sites_now[SITES];
 static bool counting;
-static _Thread_local struct thread *mine;
 
 static void fail(const char *why)
 {
@@ -55,27 +55,28 @@ static void fail(const char *why)
 
 /* --- Threads -------------------------------------------------------------- */
 
-static struct thread *new_thread(void)
+static struct thread *new_thread(unsigned number)
 {
 	struct thread *thread = calloc(1, sizeof *thread);
 
 	if (thread == NULL || (size_t)(__stop_count_sites
 			- __start_count_sites) > SITES)
 		fail("no memory, or too many sites");
-	thread->number = __atomic_fetch_add(&thread_count, 1,
-			__ATOMIC_RELAXED);
-	if (thread->number >= COUNT_THREADS)
-		fail("too many threads");
-	__atomic_store_n(&threads[thread->number], thread, __ATOMIC_RELEASE);
+	__atomic_store_n(&threads[number], thread, __ATOMIC_RELEASE);
 
-	return mine = thread;
+	return thread;
 }
 
 static struct thread *this_thread(void)
 {
-	struct thread *thread = mine;
+	unsigned number = count_thread();
+	struct thread *thread;
 
-	return thread != NULL ? thread : new_thread();
+	if (number >= THREADS)
+		fail("too many threads");
+	thread = threads[number];
+
+	return thread != NULL ? thread : new_thread(number);
 }
 
 static int role(void)
@@ -111,51 +112,85 @@ static struct line *line_of(uintptr_t name)
 	return NULL;
 }
 
-static bool move(const struct thread *thread, const volatile void *address,
-		bool writes)
+/* Whether thread ME has LINE, to write to it if WRITES. */
+static bool has(const struct line *line, unsigned me, bool writes)
 {
-	struct line *line = line_of((uintptr_t)address >> LINE_SHIFT);
-	uint64_t me = (uint64_t)1 << thread->number, owners, next;
+	for (unsigned i = 0; i < THREADS / 64; i++) {
+		uint64_t bit = i == me / 64 ? (uint64_t)1 << me % 64 : 0;
+		uint64_t owners = __atomic_load_n(&line->owners[i],
+				__ATOMIC_RELAXED);
 
-	owners = __atomic_load_n(&line->owners, __ATOMIC_RELAXED);
-	do {
-		next = writes ? me : owners | me;
-		if (next == owners)
+		if ((owners & bit) != bit || (writes && owners != bit))
 			return false;
-	} while (!__atomic_compare_exchange_n(&line->owners, &owners, next,
-			false, __ATOMIC_RELAXED, __ATOMIC_RELAXED));
-	if ((owners & ~me) == 0)
-		return false;
-	if (__atomic_load_n(&counting, __ATOMIC_RELAXED)) {
-		__atomic_fetch_add(&line->moves, 1, __ATOMIC_RELAXED);
-		__atomic_store_n(&line->address, address, __ATOMIC_RELAXED);
 	}
 
 	return true;
 }
 
+/* Thread ME gets LINE.  Returns whether another had it. */
+static bool take(struct line *line, unsigned me, bool writes)
+{
+	uint64_t others = 0;
+
+	while (__atomic_exchange_n(&line->locked, true, __ATOMIC_ACQUIRE))
+		continue;
+	for (unsigned i = 0; i < THREADS / 64; i++) {
+		uint64_t bit = i == me / 64 ? (uint64_t)1 << me % 64 : 0;
+		uint64_t owners = line->owners[i];
+
+		others |= owners & ~bit;
+		__atomic_store_n(&line->owners[i], writes ? bit : owners | bit,
+				__ATOMIC_RELAXED);
+	}
+	__atomic_store_n(&line->locked, false, __ATOMIC_RELEASE);
+
+	return others != 0;
+}
+
+static struct line *move(const volatile void *address, bool writes)
+{
+	struct line *line = line_of((uintptr_t)address >> LINE_SHIFT);
+	unsigned me = count_thread();
+
+	if (has(line, me, writes) || !take(line, me, writes))
+		return NULL;
+	if (__atomic_load_n(&counting, __ATOMIC_RELAXED)) {
+		__atomic_fetch_add(&line->moves, 1, __ATOMIC_RELAXED);
+		__atomic_store_n(&line->address, address, __ATOMIC_RELAXED);
+	}
+
+	return line;
+}
+
+bool count_has(const volatile void *address, bool writes)
+{
+	return has(line_of((uintptr_t)address >> LINE_SHIFT), count_thread(),
+			writes);
+}
+
 /* --- Counting ------------------------------------------------------------- */
 
-bool count_touch(enum count_kind kind, const struct count_site *site,
-		const volatile void *address, bool writes)
+struct count_line *count_touch(enum count_kind kind,
+		const struct count_site *site, const volatile void *address,
+		bool writes)
 {
 	struct thread *thread = this_thread();
 	struct count_totals *totals = &thread->totals[role()];
-	bool moves = address != NULL && move(thread, address, writes);
+	struct line *moved = address != NULL ? move(address, writes) : NULL;
 
 	more(&totals->kinds[kind]);
-	if (moves)
+	if (moved != NULL)
 		more(&totals->moves);
 	if (site != NULL) {
 		struct count_of_site *counts = &thread->sites[site
 				- __start_count_sites];
 
 		more(&counts->times);
-		if (moves)
+		if (moved != NULL)
 			more(&counts->moves);
 	}
 
-	return moves;
+	return moved != NULL ? &moved->public : NULL;
 }
 
 void count_called(enum count_call call)
@@ -186,11 +221,9 @@ static void subtract(void *from, const void *what, size_t size)
 
 static void sum_up(struct count_totals *totals, struct count_of_site *sites)
 {
-	unsigned count = __atomic_load_n(&thread_count, __ATOMIC_RELAXED);
-
 	memset(totals, 0, sizeof before);
 	memset(sites, 0, sizeof sites_before);
-	for (unsigned i = 0; i < count; i++) {
+	for (unsigned i = 0; i < THREADS; i++) {
 		const struct thread *thread = __atomic_load_n(&threads[i],
 				__ATOMIC_ACQUIRE);
 

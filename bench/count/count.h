@@ -34,7 +34,6 @@
 #include "atomics.h"
 
 #define COUNT_SLOWER 8
-#define COUNT_THREADS 60u	/* at once */
 
 enum count_kind {
 	COUNT_LOAD, COUNT_STORE, COUNT_RMW, COUNT_FENCE, COUNT_PLAIN,
@@ -79,10 +78,30 @@ void count_each_line(void (*visit)(const volatile void *address,
 
 /* --- For those who count --------------------------------------------------- */
 
+/* A line that moves. */
+struct count_line {
+	int64_t busy_until;	/* simulate.c */
+};
+
 /* The calling thread does KIND at SITE, which may be NULL, on ADDRESS.  Returns
- * whether its line moves. */
-bool count_touch(enum count_kind kind, const struct count_site *site,
-		const volatile void *address, bool writes);
+ * its line if that moves, or NULL. */
+struct count_line *count_touch(enum count_kind kind,
+		const struct count_site *site, const volatile void *address,
+		bool writes);
 void count_called(enum count_call call);
+
+/* Whether the calling thread has the line of ADDRESS. */
+bool count_has(const volatile void *address, bool writes);
+
+/* --- Two ways to run, threads.c and simulate.c ----------------------------- */
+
+/* The number of the calling thread. */
+unsigned count_thread(void);
+
+/* A plain access of the calling thread. */
+void count_plain(const volatile void *address, bool writes);
+
+/* The simulated time in nanoseconds; of real threads 0. */
+double count_time(void);
 
 #endif

@@ -11,17 +11,12 @@
 
 #include <string.h>
 
-static void plain(const volatile void *address, bool writes)
-{
-	count_touch(COUNT_PLAIN, NULL, address, writes);
-}
-
 #define ACCESS(name)                                                         \
 	void __tsan_##name(void *address);                                   \
 	void __tsan_##name(void *address)
 
-#define READ(name) ACCESS(name) { plain(address, false); }
-#define WRITE(name) ACCESS(name) { plain(address, true); }
+#define READ(name) ACCESS(name) { count_plain(address, false); }
+#define WRITE(name) ACCESS(name) { count_plain(address, true); }
 #define SIZE(prefix, size)                                                   \
 	READ(prefix##read##size)                                             \
 	WRITE(prefix##write##size)
@@ -59,7 +54,7 @@ void __tsan_func_exit(void)
 static void range(const char *address, size_t size, bool writes)
 {
 	for (size_t i = 0; i < size; i += 64)
-		plain(address + i, writes);
+		count_plain(address + i, writes);
 }
 
 void __tsan_read_range(void *address, size_t size)

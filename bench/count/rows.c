@@ -25,7 +25,7 @@
 #include "count.h"
 #include "lines.h"
 
-enum { GROUPS = 64, MEMBERS = 8, WARM = 200, CAPACITY = 128, PAIRS = 4,
+enum { GROUPS = 128, MEMBERS = 8, WARM = 200, CAPACITY = 128, PAIRS = 4,
 	LOCKERS = 4, SLEEPERS = 200, BYTES = 64 };
 
 struct row {
@@ -91,16 +91,30 @@ static void arrive(void)
 		co_yield();
 }
 
-/* Let WORK(i) go on in COUNT tasks that arrive, and count what they do. */
+static double time_of_all;
+
+static void begin(void)
+{
+	time_of_all = count_time();
+	count_begin();
+}
+
+static void end(void)
+{
+	count_end();
+	time_of_all = count_time() - time_of_all;
+}
+
+/* Count what TASKS do from the moment on when all have arrived. */
 static void count_tasks(struct co_task **tasks, unsigned count)
 {
 	while (__atomic_load_n(&arrived, __ATOMIC_ACQUIRE) < count)
 		co_yield();
-	count_begin();
+	begin();
 	__atomic_store_n(&begun, 1, __ATOMIC_RELEASE);
 	for (unsigned i = 0; i < count; i++)
 		good(co_join(tasks[i], NULL), "join");
-	count_end();
+	end();
 }
 
 /* Run FN in COUNT tasks for each thread, with the number of each. */
@@ -192,9 +206,9 @@ static long run_fib(void)
 		if (i == 1)
 			spawns = 1, before = 0;
 	}
-	count_begin();
+	begin();
 	fib(&n);
-	count_end();
+	end();
 
 	return spawns;
 }
@@ -266,11 +280,11 @@ static int ask(void *unused)
 	(void)unused;
 	for (long i = 0; i < WARM + operations; i++) {
 		if (i == WARM)
-			count_begin();
+			begin();
 		put(channels[0], i);
 		need(get(replies[0]) == i, "the message");
 	}
-	count_end();
+	end();
 
 	return 0;
 }
@@ -292,11 +306,14 @@ static long run_ping_pong(void)
 
 /* --- Locks ---------------------------------------------------------------- */
 
-static struct co_lock locks[GROUPS * MEMBERS];
+/* In lines of their own, as in the objects that they protect. */
+static struct padded_lock {
+	struct co_lock lock;
+} __attribute__((aligned(64))) locks[GROUPS];
 
 static int lock_own(void *arg)
 {
-	struct co_lock *lock = &locks[(uintptr_t)arg];
+	struct co_lock *lock = &locks[(uintptr_t)arg].lock;
 
 	arrive();
 	for (long i = 0; i < operations; i++) {
@@ -319,9 +336,9 @@ static int lock_shared(void *unused)
 	(void)unused;
 	arrive();
 	for (long i = 0; i < operations; i++) {
-		good(co_lock_acquire(&locks[0]), "acquire");
+		good(co_lock_acquire(&locks[0].lock), "acquire");
 		co_yield();
-		good(co_lock_release(&locks[0]), "release");
+		good(co_lock_release(&locks[0].lock), "release");
 	}
 
 	return 0;
@@ -446,6 +463,8 @@ static void print_result(void)
 	const struct count_totals *others = count_result(COUNT_OTHERS);
 
 	printf("operations\t%.0f\n", all);
+	if (time_of_all > 0)
+		printf("time\t%.7g\n", time_of_all / all);
 	for (int i = 0; i < COUNT_KINDS; i++)
 		print("", count_kind_names[i], workers->kinds[i]);
 	print("", "moves", workers->moves);
