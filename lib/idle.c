@@ -49,6 +49,20 @@ static void send_signal(struct co__worker *worker, bool polls)
 		sem_post(&worker->sleep);
 }
 
+/* Take the lock, unless one is searching: then false.  A searcher will find what
+ * there is, and that is N3 as long as another has the lock.  So of many that
+ * have something to tell at once only the first needs the lock. */
+static bool acquire_unless_searched(struct co__idle *idle)
+{
+	while (AO_load(&idle->searching) == 0) {
+		if (co__spin_try(&idle->lock))
+			return true;
+		co__spin_wait(&idle->lock);
+	}
+
+	return false;
+}
+
 /* Take a worker off the list and signal it; it counts as searching.  Unless
  * FORCED, not if one is searching already.  It is counted under the lock, so
  * that nobody sees a searcher that isn't there. */
@@ -58,7 +72,10 @@ static bool wake_first(struct co_loop *loop, bool forced)
 	struct co__worker *worker = NULL;
 	bool polls = false;
 
-	co__spin_acquire(&idle->lock);
+	if (forced)
+		co__spin_acquire(&idle->lock);
+	else if (!acquire_unless_searched(idle))
+		return false;
 	if (!co__list_is_empty(&idle->workers)
 			&& (forced || AO_load(&idle->searching) == 0)) {
 		/* Relaxed: what counts is the counting down in I2. */
@@ -77,10 +94,6 @@ static bool wake_first(struct co_loop *loop, bool forced)
 
 bool co__idle_wake_one(struct co_loop *loop)
 {
-	/* A searcher will find what there is: see N3. */
-	if (AO_load(&loop->idle.searching) != 0)
-		return false;
-
 	return wake_first(loop, false);
 }
 
