@@ -238,14 +238,17 @@ static unsigned run_list(struct co__wheel *wheel, unsigned index, co_time now,
 	return n;
 }
 
-/* Run the wheel up to NOW, or until BATCH tasks have been claimed. */
+/* Run the wheel up to NOW, or until BATCH tasks have been claimed.  Who finds it
+ * taken leaves that to the other, which runs it, or else only sets a timer: then
+ * the next look at it is soon enough. */
 static unsigned run_batch(struct co__wheel *wheel, co_time now,
 		struct co_task **tasks, unsigned *gone_off)
 {
 	uint64_t until = (uint64_t)now >> TICK_SHIFT, tick;
 	unsigned index, n = 0;
 
-	co__spin_acquire(&wheel->lock);
+	if (!co__spin_try(&wheel->lock))
+		return 0;
 	while (n == 0 && (tick = earliest(wheel, &index)) <= until) {
 		if (tick > wheel->now)
 			wheel->now = tick;
