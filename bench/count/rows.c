@@ -14,6 +14,7 @@
 
 #include <arpa/inet.h>
 #include <netinet/in.h>
+#include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -351,6 +352,50 @@ static long run_lock_shared(void)
 	return LOCKERS * threads * operations;
 }
 
+/* --- From outside --------------------------------------------------------- */
+
+static AO_t done;
+
+static int count_one(void *unused)
+{
+	(void)unused;
+	__atomic_fetch_add(&done, 1, __ATOMIC_ACQ_REL);
+
+	return 0;
+}
+
+static void *give(void *unused)
+{
+	(void)unused;
+	for (long i = 0; i < operations; i++)
+		good(co_spawn(loop, count_one, NULL, NULL), "spawn");
+
+	return NULL;
+}
+
+/* All are busy while a thread that isn't the loop's gives it tasks. */
+static int be_busy(void *arg)
+{
+	pthread_t giver;
+
+	arrive();
+	if (arg == NULL)
+		need(pthread_create(&giver, NULL, give, NULL) == 0, "thread");
+	while (__atomic_load_n(&done, __ATOMIC_ACQUIRE) < (AO_t)operations)
+		co_yield();
+	if (arg == NULL)
+		pthread_join(giver, NULL);
+
+	return 0;
+}
+
+static long run_outside(void)
+{
+	run_groups(be_busy, 2);
+
+	return operations;
+}
+
 /* --- Sleep ---------------------------------------------------------------- */
 
 static int sleep_often(void *arg)
@@ -488,6 +533,7 @@ static const struct row rows[] = {
 	{ "ping-pong", run_ping_pong, 50000, "a message" },
 	{ "lock", run_lock, 50000, "a lock acquired and released" },
 	{ "lock-shared", run_lock_shared, 2000, "a lock handed over" },
+	{ "outside", run_outside, 5000, "a task given by another thread" },
 	{ "sleepers", run_sleepers, 5, "a sleep" },
 	{ "echo", run_echo, 2000, "a question and its answer" },
 	{ NULL, NULL, 0, NULL }

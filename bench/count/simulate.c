@@ -56,6 +56,24 @@ double simulate_now(void)
 	return threads[current].clock;
 }
 
+/* NANOSECONDS, give or take a quarter: as no machine keeps step. */
+static double vary(double nanoseconds)
+{
+	static uint64_t state;
+	const char *seed = "1";
+
+	if (state == 0) {
+		if (getenv("SIMULATE_SEED") != NULL)
+			seed = getenv("SIMULATE_SEED");
+		state = 0x9e3779b97f4a7c15u * (strtoul(seed, NULL, 10) | 1);
+	}
+	state ^= state << 13;
+	state ^= state >> 7;
+	state ^= state << 17;
+
+	return nanoseconds * (0.75 + (double)(state % 1024) / 2048);
+}
+
 /* --- Who goes on ----------------------------------------------------------- */
 
 /* When THREAD goes on. */
@@ -147,7 +165,7 @@ bool simulate_wake(const void *object, double latency)
 			continue;
 		thread->state = READY;
 		thread->woken = woken = true;
-		thread->clock = threads[current].clock + latency;
+		thread->clock = threads[current].clock + vary(latency);
 		if (thread->clock < horizon)
 			horizon = thread->clock;
 	}
@@ -175,7 +193,7 @@ int simulate_thread(void *(*fn)(void *arg), void *arg)
 	if (count == THREADS || stack == NULL)
 		fail("too many threads");
 	thread->state = READY;
-	thread->clock = threads[current].clock + SIMULATE_LATENCY;
+	thread->clock = threads[current].clock + vary(SIMULATE_LATENCY);
 	thread->fn = fn;
 	thread->arg = arg;
 	co__context_make(&thread->context, stack, STACK_SIZE, thread_main,
@@ -211,7 +229,7 @@ static void access_line(enum count_kind kind, const struct count_site *site,
 			self->clock = (double)line->busy_until;
 		line->busy_until = (int64_t)(self->clock + (writes
 				? SIMULATE_MOVE : SIMULATE_COPY));
-		self->clock += SIMULATE_MOVE;
+		self->clock += vary(SIMULATE_MOVE);
 	}
 	self->clock += cost;
 }
