@@ -8,13 +8,16 @@
  * --list
  *	prints the rows, and what an operation of each is.
  *
- * What scales has a group of tasks for each thread, which have nothing to do with
- * the others.  All have begun, and have done some, before it is counted.
+ * Tasks do the same over and over.  It is counted from the moment on when each
+ * has done some, until all together have done as many as they should: so that
+ * neither their beginning is a part of it, nor the time when some have ended.
  */
 
 #include <arpa/inet.h>
+#include <errno.h>
 #include <netinet/in.h>
 #include <pthread.h>
+#include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -26,21 +29,32 @@
 #include "count.h"
 #include "lines.h"
 
-enum { GROUPS = 128, MEMBERS = 8, WARM = 200, CAPACITY = 128, PAIRS = 4,
-	LOCKERS = 4, SLEEPERS = 200, BYTES = 64 };
+enum { THREADS = 96, TASKS = 200 * THREADS, CAPACITY = 128, BYTES = 64,
+	LOOK = 16, AHEAD = 16 };
 
 struct row {
 	const char *name;
-	long (*run)(void);	/* returns how many operations were counted */
-	long operations;	/* of one task */
-	const char *what;	/* one of them is */
+	const char *what;		/* an operation is */
+	long operations;		/* of one task */
+	unsigned tasks;			/* for each thread */
+	unsigned fixed;			/* or whatever the number of threads */
+	unsigned counts;		/* one in so many of them counts */
+	void (*prepare)(unsigned tasks);
+	int (*operation)(unsigned i);	/* of task I; negative: it is over */
+	void (*finish)(unsigned i);	/* when task I leaves */
 };
+
+/* How much a task has done, in a line of its own. */
+static struct progress {
+	long done;
+} __attribute__((aligned(64))) progress[TASKS];
 
 static const struct row *row;
 static struct co_loop *loop;
-static unsigned threads;
-static long operations;
-static AO_t arrived, begun;
+static unsigned threads, task_count, arrived;
+static long operations, before, counted;
+static double time_before, time_taken;
+static bool stopped;
 
 static void need(bool holds, const char *what)
 {
@@ -60,93 +74,95 @@ static void spawn(co_task_fn *fn, void *arg, struct co_task **ret_task)
 	good(co_spawn(NULL, fn, arg, ret_task), "spawn");
 }
 
-static struct co_channel *channel(size_t capacity)
+/* --- From when to when ----------------------------------------------------- */
+
+static long done_by_all(void)
 {
-	struct co_channel *made = NULL;
+	long sum = 0;
 
-	good(co_channel_create(NULL, sizeof(long), capacity, &made),
-			"channel");
+	for (unsigned i = 0; i < task_count; i += row->counts)
+		sum += __atomic_load_n(&progress[i].done, __ATOMIC_RELAXED);
 
-	return made;
+	return sum;
 }
-
-static void put(struct co_channel *channel, long item)
-{
-	good(co_channel_put(channel, &item), "put");
-}
-
-static long get(struct co_channel *channel)
-{
-	long item = 0;
-
-	good(co_channel_get(channel, &item), "get");
-
-	return item;
-}
-
-/* A task is warm, and waits for the others. */
-static void arrive(void)
-{
-	__atomic_fetch_add(&arrived, 1, __ATOMIC_ACQ_REL);
-	while (!__atomic_load_n(&begun, __ATOMIC_ACQUIRE))
-		co_yield();
-}
-
-static double time_of_all;
 
 static void begin(void)
 {
-	time_of_all = count_time();
+	before = done_by_all();
+	time_before = count_time();
 	count_begin();
 }
 
-static void end(void)
+/* The first who sees that it is enough ends it. */
+static bool end(void)
 {
+	if (__atomic_exchange_n(&stopped, true, __ATOMIC_ACQ_REL))
+		return false;
 	count_end();
-	time_of_all = count_time() - time_of_all;
+	time_taken = count_time() - time_before;
+	counted = done_by_all() - before;
+
+	return true;
 }
 
-/* Count what TASKS do from the moment on when all have arrived. */
-static void count_tasks(struct co_task **tasks, unsigned count)
+static bool is_stopped(void)
 {
-	while (__atomic_load_n(&arrived, __ATOMIC_ACQUIRE) < count)
-		co_yield();
-	begin();
-	__atomic_store_n(&begun, 1, __ATOMIC_RELEASE);
-	for (unsigned i = 0; i < count; i++)
-		good(co_join(tasks[i], NULL), "join");
-	end();
+	return __atomic_load_n(&stopped, __ATOMIC_ACQUIRE);
 }
 
-/* Run FN in COUNT tasks for each thread, with the number of each. */
-static void run_groups(co_task_fn *fn, unsigned count)
+static unsigned counting_tasks(void)
 {
-	struct co_task *tasks[GROUPS * MEMBERS];
-
-	count *= threads;
-	need(count <= GROUPS * MEMBERS, "the number of tasks");
-	for (unsigned i = 0; i < count; i++)
-		spawn(fn, (void *)(uintptr_t)i, &tasks[i]);
-	count_tasks(tasks, count);
+	return (task_count + row->counts - 1) / row->counts;
 }
 
-/* --- Switching, spawning -------------------------------------------------- */
-
-static int yield(void *unused)
+/* Task I, one that counts, has done one more. */
+static void tick(unsigned i)
 {
-	(void)unused;
-	arrive();
-	for (long i = 0; i < operations; i++)
-		co_yield();
+	long done = progress[i].done + 1;
+	unsigned all = counting_tasks();
+
+	__atomic_store_n(&progress[i].done, done, __ATOMIC_RELAXED);
+	if (done == operations / 2 && __atomic_add_fetch(&arrived, 1,
+			__ATOMIC_ACQ_REL) == all)
+		begin();
+	if (done % LOOK == 0 && __atomic_load_n(&arrived, __ATOMIC_ACQUIRE)
+			== all && done_by_all() - before >= operations * all)
+		end();
+}
+
+static int work(void *arg)
+{
+	unsigned i = (unsigned)(uintptr_t)arg;
+
+	while (!is_stopped() && row->operation(i) >= 0)
+		if (i % row->counts == 0)
+			tick(i);
+	if (row->finish != NULL)
+		row->finish(i);
 
 	return 0;
 }
 
-static long run_yield(void)
+static void run_tasks(void)
 {
-	run_groups(yield, 2);
+	static struct co_task *tasks[TASKS];
 
-	return 2 * threads * operations;
+	task_count = row->fixed != 0 ? row->fixed : row->tasks * threads;
+	if (row->prepare != NULL)
+		row->prepare(task_count);
+	for (unsigned i = 0; i < task_count; i++)
+		spawn(work, (void *)(uintptr_t)i, &tasks[i]);
+	for (unsigned i = 0; i < task_count; i++)
+		good(co_join(tasks[i], NULL), "join");
+}
+
+/* --- Switching, spawning --------------------------------------------------- */
+
+static int yield(unsigned i)
+{
+	(void)i;
+
+	return co_yield();
 }
 
 static int nothing(void *unused)
@@ -156,29 +172,16 @@ static int nothing(void *unused)
 	return 0;
 }
 
-static int spawn_and_join(void *unused)
+static int spawn_and_join(unsigned i)
 {
 	struct co_task *task;
 
-	(void)unused;
-	for (long i = 0; i < WARM + operations; i++) {
-		if (i == WARM)
-			arrive();
-		spawn(nothing, NULL, &task);
-		good(co_join(task, NULL), "join");
-	}
+	(void)i;
+	spawn(nothing, NULL, &task);
 
-	return 0;
+	return co_join(task, NULL);
 }
 
-static long run_spawn(void)
-{
-	run_groups(spawn_and_join, 1);
-
-	return threads * operations;
-}
-
-/* Fork and join: the first part to be counted is the root. */
 static int fib(void *arg)
 {
 	long *n = arg, smaller = *n - 1, smallest = *n - 2;
@@ -194,238 +197,170 @@ static int fib(void *arg)
 	return 0;
 }
 
-static long run_fib(void)
+/* All of one tree, from its root to its end; the frames have been made. */
+static void run_fib(void)
 {
-	long n = operations, before = 1, spawns = 0;
+	long n = operations, a = 1, b = 1;
 
 	fib(&(long){ n });
 	for (long i = 1; i < n; i++) {
-		long next = spawns + before + 1;
+		long sum = a + b;
 
-		before = spawns;
-		spawns = next;
-		if (i == 1)
-			spawns = 1, before = 0;
+		a = b;
+		b = sum;
 	}
 	begin();
 	fib(&n);
 	end();
-
-	return spawns;
+	counted = b - 1;
 }
 
-/* --- Channels ------------------------------------------------------------- */
+/* --- Channels -------------------------------------------------------------- */
 
-static struct co_channel *channels[GROUPS], *replies[GROUPS];
+static struct co_channel *channels[THREADS], *replies;
+
+static struct co_channel *channel(size_t capacity)
+{
+	struct co_channel *made = NULL;
+
+	good(co_channel_create(NULL, sizeof(long), capacity, &made),
+			"channel");
+
+	return made;
+}
+
+static void make_unbuffered(unsigned tasks)
+{
+	for (unsigned i = 0; i < tasks / 2; i++)
+		channels[i] = channel(0);
+}
+
+static void make_buffered(unsigned tasks)
+{
+	for (unsigned i = 0; i < tasks / 2; i++)
+		channels[i] = channel(CAPACITY);
+}
+
+static void make_one(unsigned tasks)
+{
+	channels[0] = channel(CAPACITY);
+	for (unsigned i = 1; i < tasks / 2; i++)
+		channels[i] = channels[0];
+}
+
+static void make_two(unsigned tasks)
+{
+	(void)tasks;
+	channels[0] = channel(0);
+	replies = channel(0);
+}
 
 /* The even ones put, the odd ones get. */
-static int stream(void *arg)
+static int stream(unsigned i)
 {
-	uintptr_t i = (uintptr_t)arg;
-	struct co_channel *mine = channels[i / 2];
+	long item = i;
 
-	arrive();
-	for (long n = 0; n < operations; n++)
-		if (i % 2 == 0)
-			put(mine, n);
-		else
-			get(mine);
-
-	return 0;
+	return i % 2 == 0 ? co_channel_put(channels[i / 2], &item)
+			: co_channel_get(channels[i / 2], &item);
 }
 
-static long run_streams(size_t capacity)
+/* The even one asks, the odd one answers. */
+static int converse(unsigned i)
 {
-	for (unsigned i = 0; i < threads; i++)
-		channels[i] = channel(capacity);
-	run_groups(stream, 2);
+	long item = i;
+	int rc = i == 0 ? co_channel_put(channels[0], &item)
+			: co_channel_get(channels[0], &item);
 
-	return threads * operations;
+	if (rc < 0)
+		return rc;
+
+	return i == 0 ? co_channel_get(replies, &item)
+			: co_channel_put(replies, &item);
 }
 
-static long run_unbuffered(void)
+static void close_channel(unsigned i)
 {
-	return run_streams(0);
+	co_channel_close(channels[i / 2]);
+	co_channel_close(replies);
 }
 
-static long run_buffered(void)
-{
-	return run_streams(CAPACITY);
-}
-
-/* All in one channel, whatever the number of threads. */
-static long run_many_to_many(void)
-{
-	struct co_task *tasks[2 * PAIRS];
-
-	for (unsigned i = 0; i < PAIRS; i++)
-		channels[i] = i == 0 ? channel(CAPACITY) : channels[0];
-	for (uintptr_t i = 0; i < 2 * PAIRS; i++)
-		spawn(stream, (void *)i, &tasks[i]);
-	count_tasks(tasks, 2 * PAIRS);
-
-	return PAIRS * operations;
-}
-
-static int answer(void *unused)
-{
-	(void)unused;
-	for (long i = 0; i < WARM + operations; i++)
-		put(replies[0], get(channels[0]));
-
-	return 0;
-}
-
-static int ask(void *unused)
-{
-	(void)unused;
-	for (long i = 0; i < WARM + operations; i++) {
-		if (i == WARM)
-			begin();
-		put(channels[0], i);
-		need(get(replies[0]) == i, "the message");
-	}
-	end();
-
-	return 0;
-}
-
-/* One pair, whatever the number of threads. */
-static long run_ping_pong(void)
-{
-	struct co_task *tasks[2];
-
-	channels[0] = channel(0);
-	replies[0] = channel(0);
-	spawn(answer, NULL, &tasks[0]);
-	spawn(ask, NULL, &tasks[1]);
-	good(co_join(tasks[1], NULL), "join");
-	good(co_join(tasks[0], NULL), "join");
-
-	return 2 * operations;
-}
-
-/* --- Locks ---------------------------------------------------------------- */
+/* --- Locks ----------------------------------------------------------------- */
 
 /* In lines of their own, as in the objects that they protect. */
 static struct padded_lock {
 	struct co_lock lock;
-} __attribute__((aligned(64))) locks[GROUPS];
+} __attribute__((aligned(64))) locks[THREADS];
 
-static int lock_own(void *arg)
+static int lock_own(unsigned i)
 {
-	struct co_lock *lock = &locks[(uintptr_t)arg].lock;
+	good(co_lock_acquire(&locks[i].lock), "acquire");
 
-	arrive();
-	for (long i = 0; i < operations; i++) {
-		good(co_lock_acquire(lock), "acquire");
-		good(co_lock_release(lock), "release");
-	}
-
-	return 0;
+	return co_lock_release(&locks[i].lock);
 }
 
-static long run_lock(void)
+static int lock_shared(unsigned i)
 {
-	run_groups(lock_own, 1);
+	(void)i;
+	good(co_lock_acquire(&locks[0].lock), "acquire");
+	co_yield();
 
-	return threads * operations;
+	return co_lock_release(&locks[0].lock);
 }
 
-static int lock_shared(void *unused)
-{
-	(void)unused;
-	arrive();
-	for (long i = 0; i < operations; i++) {
-		good(co_lock_acquire(&locks[0].lock), "acquire");
-		co_yield();
-		good(co_lock_release(&locks[0].lock), "release");
-	}
+/* --- From outside ---------------------------------------------------------- */
 
-	return 0;
-}
+static pthread_t giver;
+static long given;
 
-static long run_lock_shared(void)
-{
-	run_groups(lock_shared, LOCKERS);
-
-	return LOCKERS * threads * operations;
-}
-
-/* --- From outside --------------------------------------------------------- */
-
-static AO_t done;
-
-static int count_one(void *unused)
+static int take(void *unused)
 {
 	(void)unused;
-	__atomic_fetch_add(&done, 1, __ATOMIC_ACQ_REL);
+	tick(0);
 
 	return 0;
 }
 
+/* Never far ahead of what is done. */
 static void *give(void *unused)
 {
 	(void)unused;
-	for (long i = 0; i < operations; i++)
-		good(co_spawn(loop, count_one, NULL, NULL), "spawn");
+	while (!is_stopped()) {
+		if (given - done_by_all() > AHEAD) {
+			sched_yield();
+			continue;
+		}
+		good(co_spawn(loop, take, NULL, NULL), "spawn");
+		given++;
+	}
 
 	return NULL;
 }
 
-/* All are busy while a thread that isn't the loop's gives it tasks. */
-static int be_busy(void *arg)
+/* All workers are busy meanwhile. */
+static int be_busy(unsigned i)
 {
-	pthread_t giver;
-
-	arrive();
-	if (arg == NULL)
+	if (i == 1 && giver == 0)
 		need(pthread_create(&giver, NULL, give, NULL) == 0, "thread");
-	while (__atomic_load_n(&done, __ATOMIC_ACQUIRE) < (AO_t)operations)
-		co_yield();
-	if (arg == NULL)
+
+	return co_yield();
+}
+
+static void join_giver(unsigned i)
+{
+	if (i == 1)
 		pthread_join(giver, NULL);
-
-	return 0;
 }
 
-static long run_outside(void)
+/* --- Sleep ----------------------------------------------------------------- */
+
+static int sleep_some(unsigned i)
 {
-	run_groups(be_busy, 2);
-
-	return operations;
+	return co_sleep((1 + (i + progress[i].done) % 4) * CO_MILLISECOND);
 }
 
-/* --- Sleep ---------------------------------------------------------------- */
+/* --- Sockets --------------------------------------------------------------- */
 
-static int sleep_often(void *arg)
-{
-	uintptr_t number = (uintptr_t)arg;
-
-	arrive();
-	for (long i = 0; i < operations; i++)
-		co_sleep((1 + (number + (uintptr_t)i) % 4) * CO_MILLISECOND);
-
-	return 0;
-}
-
-static long run_sleepers(void)
-{
-	unsigned count = SLEEPERS * threads;
-	struct co_task **tasks = calloc(count, sizeof(struct co_task *));
-
-	need(tasks != NULL, "memory");
-	for (unsigned i = 0; i < count; i++)
-		spawn(sleep_often, (void *)(uintptr_t)i, &tasks[i]);
-	count_tasks(tasks, count);
-	free(tasks);
-
-	return count * operations;
-}
-
-/* --- Sockets -------------------------------------------------------------- */
-
-static struct co_io *ends[2 * GROUPS];
+static struct co_io *ends[2 * THREADS];
 
 /* Two ends of a connection over the loopback interface. */
 static void connect_pair(struct co_io **ret_ends)
@@ -447,42 +382,40 @@ static void connect_pair(struct co_io **ret_ends)
 	good(co_io_open(NULL, server, &ret_ends[1]), "open");
 }
 
+static void connect_all(unsigned tasks)
+{
+	for (unsigned i = 0; i < tasks; i += 2)
+		connect_pair(&ends[i]);
+}
+
 /* The even ones ask, the odd ones answer. */
-static int echo(void *arg)
+static int echo(unsigned i)
 {
-	uintptr_t i = (uintptr_t)arg;
-	struct co_io *io = ends[i];
 	char data[BYTES] = "";
+	int rc = 0;
 
-	arrive();
-	for (long n = 0; n < operations; n++) {
-		if (i % 2 == 0)
-			good(co_io_write_full(io, data, BYTES, NULL), "write");
-		good(co_io_read_full(io, data, BYTES, NULL), "read");
-		if (i % 2 != 0)
-			good(co_io_write_full(io, data, BYTES, NULL), "write");
-	}
+	if (i % 2 == 0)
+		rc = co_io_write_full(ends[i], data, BYTES, NULL);
+	if (rc == 0)
+		rc = co_io_read_full(ends[i], data, BYTES, NULL);
+	if (rc == 0 && i % 2 != 0)
+		rc = co_io_write_full(ends[i], data, BYTES, NULL);
 
-	return 0;
+	return rc;
 }
 
-static long run_echo(void)
+static void disconnect(unsigned i)
 {
-	for (unsigned i = 0; i < threads; i++)
-		connect_pair(&ends[2 * i]);
-	run_groups(echo, 2);
-
-	return threads * operations;
+	co_io_close(ends[i]);
 }
 
-/* --- Results -------------------------------------------------------------- */
-
-static double all;
+/* --- Results --------------------------------------------------------------- */
 
 static void print(const char *group, const char *what, uint64_t count)
 {
 	if (count != 0)
-		printf("%s%s\t%.7g\n", group, what, (double)count / all);
+		printf("%s%s\t%.7g\n", group, what,
+				(double)count / (double)counted);
 }
 
 static void print_site(const struct count_site *site,
@@ -494,7 +427,7 @@ static void print_site(const struct count_site *site,
 	snprintf(what, sizeof what, "%s:%d %s", file != NULL ? file + 1
 			: site->file, site->line, site->function);
 	print("site.", what, counts->times);
-	print("site moves.", what, counts->moves);
+	print("moves of site.", what, counts->moves);
 }
 
 static void print_part(const char *part, uint64_t moves)
@@ -507,9 +440,10 @@ static void print_result(void)
 	const struct count_totals *workers = count_result(COUNT_WORKERS);
 	const struct count_totals *others = count_result(COUNT_OTHERS);
 
-	printf("operations\t%.0f\n", all);
-	if (time_of_all > 0)
-		printf("time\t%.7g\n", time_of_all / all);
+	need(counted > 0, "nothing was counted");
+	printf("operations\t%ld\n", counted);
+	if (time_taken > 0)
+		printf("time\t%.7g\n", time_taken / (double)counted);
 	for (int i = 0; i < COUNT_KINDS; i++)
 		print("", count_kind_names[i], workers->kinds[i]);
 	print("", "moves", workers->moves);
@@ -524,25 +458,38 @@ static void print_result(void)
 }
 
 static const struct row rows[] = {
-	{ "yield", run_yield, 20000, "a switch" },
-	{ "spawn", run_spawn, 10000, "a task spawned and joined" },
-	{ "fib", run_fib, 22, "a part of fib, forked and joined" },
-	{ "channel-0", run_unbuffered, 10000, "an item handed over" },
-	{ "channel-128", run_buffered, 20000, "an item put and got" },
-	{ "many-to-many", run_many_to_many, 20000, "an item put and got" },
-	{ "ping-pong", run_ping_pong, 50000, "a message" },
-	{ "lock", run_lock, 50000, "a lock acquired and released" },
-	{ "lock-shared", run_lock_shared, 2000, "a lock handed over" },
-	{ "outside", run_outside, 5000, "a task given by another thread" },
-	{ "sleepers", run_sleepers, 5, "a sleep" },
-	{ "echo", run_echo, 2000, "a question and its answer" },
-	{ NULL, NULL, 0, NULL }
+	{ "yield", "a switch", 20000, 2, 0, 1, NULL, yield, NULL },
+	{ "spawn", "a task spawned and joined", 5000, 1, 0, 1, NULL,
+		spawn_and_join, NULL },
+	{ "fib", "a part of fib, forked and joined", 22, 0, 0, 1, NULL, NULL,
+		NULL },
+	{ "channel-0", "an item handed over", 5000, 2, 0, 2,
+		make_unbuffered, stream, close_channel },
+	{ "channel-128", "an item put and got", 10000, 2, 0, 2,
+		make_buffered, stream, close_channel },
+	{ "many-to-many", "an item put and got", 10000, 0, 8, 2, make_one,
+		stream, close_channel },
+	{ "ping-pong", "a question and its answer", 20000, 0, 2, 2, make_two,
+		converse, close_channel },
+	{ "lock", "a lock acquired and released", 20000, 1, 0, 1, NULL,
+		lock_own, NULL },
+	{ "lock-shared", "a lock handed over", 1000, 4, 0, 1, NULL,
+		lock_shared, NULL },
+	{ "outside", "a task given by another thread", 5000, 2, 0, TASKS, NULL,
+		be_busy, join_giver },
+	{ "sleepers", "a sleep", 6, 200, 0, 1, NULL, sleep_some, NULL },
+	{ "echo", "a question and its answer", 2000, 2, 0, 2, connect_all,
+		echo, disconnect },
+	{ NULL, NULL, 0, 0, 0, 1, NULL, NULL, NULL }
 };
 
 static int start(void *unused)
 {
 	(void)unused;
-	all = (double)row->run();
+	if (row->operation != NULL)
+		run_tasks();
+	else
+		run_fib();
 
 	return 0;
 }
@@ -565,7 +512,7 @@ int main(int argc, char **argv)
 		if (argc >= 3 && strcmp(row->name, argv[1]) == 0)
 			break;
 	threads = argc >= 3 ? (unsigned)atoi(argv[2]) : 0;
-	if (row->name == NULL || threads < 1 || threads > GROUPS / 2) {
+	if (row->name == NULL || threads < 1 || threads > THREADS) {
 		fprintf(stderr, "usage: %s --list | ROW THREADS [OPERATIONS]\n",
 				argv[0]);
 		return 2;
