@@ -25,11 +25,11 @@ ROWS = {
     "channel-0": ("Channel of 0, a pair for each thread", {}),
     "channel-128": ("Channel of 128, a pair for each thread", {}),
     "many-to-many": ("Channel of 128, 4 producers, 4 consumers", {}),
-    "ping-pong": ("Ping-pong, one pair", {}),
+    "ping-pong": ("Question and answer, one pair", {}),
     "lock": ("Lock that is free, 1 task for each thread", {}),
     "lock-shared": ("Lock handed over, 4 tasks for each thread", {}),
-    "outside": ("Task given by another thread", {0: 2000}),
-    "sleepers": ("Sleep, 200 sleepers for each thread", {64: 1}),
+    "outside": ("Task given by another thread", {0: 1000, 64: 200}),
+    "sleepers": ("Sleep, 200 sleepers for each thread", {}),
     "echo": ("Question and answer over TCP, a pair for each thread", None),
 }
 REAL = [1, 2, 4, 8, 16]
@@ -45,7 +45,7 @@ def arguments():
     add("--real", default="", metavar="1,2", help="so many real threads")
     add("--simulated", default="", metavar="1,2",
         help="so many simulated threads")
-    add("--rounds", type=int, default=5, metavar="N",
+    add("--rounds", type=int, default=3, metavar="N",
         help="runs of each; the median counts")
     add("--markdown", metavar="FILE",
         help="write the tables between the marks in this file, too")

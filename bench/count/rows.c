@@ -38,7 +38,8 @@ struct row {
 	long operations;		/* of one task */
 	unsigned tasks;			/* for each thread */
 	unsigned fixed;			/* or whatever the number of threads */
-	unsigned counts;		/* one in so many of them counts */
+	unsigned counts;		/* one in so many of them counts; 0: what
+					 * they give rise to, for the first */
 	void (*prepare)(unsigned tasks);
 	int (*operation)(unsigned i);	/* of task I; negative: it is over */
 	void (*finish)(unsigned i);	/* when task I leaves */
@@ -78,9 +79,10 @@ static void spawn(co_task_fn *fn, void *arg, struct co_task **ret_task)
 
 static long done_by_all(void)
 {
+	unsigned step = row->counts != 0 ? row->counts : task_count;
 	long sum = 0;
 
-	for (unsigned i = 0; i < task_count; i += row->counts)
+	for (unsigned i = 0; i < task_count; i += step)
 		sum += __atomic_load_n(&progress[i].done, __ATOMIC_RELAXED);
 
 	return sum;
@@ -112,16 +114,15 @@ static bool is_stopped(void)
 
 static unsigned counting_tasks(void)
 {
-	return (task_count + row->counts - 1) / row->counts;
+	return row->counts != 0 ? task_count / row->counts : 1;
 }
 
-/* Task I, one that counts, has done one more. */
+/* One more is done, for task I. */
 static void tick(unsigned i)
 {
-	long done = progress[i].done + 1;
+	long done = __atomic_add_fetch(&progress[i].done, 1, __ATOMIC_RELAXED);
 	unsigned all = counting_tasks();
 
-	__atomic_store_n(&progress[i].done, done, __ATOMIC_RELAXED);
 	if (done == operations / 2 && __atomic_add_fetch(&arrived, 1,
 			__ATOMIC_ACQ_REL) == all)
 		begin();
@@ -135,7 +136,7 @@ static int work(void *arg)
 	unsigned i = (unsigned)(uintptr_t)arg;
 
 	while (!is_stopped() && row->operation(i) >= 0)
-		if (i % row->counts == 0)
+		if (row->counts != 0 && i % row->counts == 0)
 			tick(i);
 	if (row->finish != NULL)
 		row->finish(i);
@@ -475,7 +476,7 @@ static const struct row rows[] = {
 		lock_own, NULL },
 	{ "lock-shared", "a lock handed over", 1000, 4, 0, 1, NULL,
 		lock_shared, NULL },
-	{ "outside", "a task given by another thread", 5000, 2, 0, TASKS, NULL,
+	{ "outside", "a task given by another thread", 5000, 2, 0, 0, NULL,
 		be_busy, join_giver },
 	{ "sleepers", "a sleep", 6, 200, 0, 1, NULL, sleep_some, NULL },
 	{ "echo", "a question and its answer", 2000, 2, 0, 2, connect_all,
