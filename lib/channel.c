@@ -229,7 +229,9 @@ int co_channel_create(struct co_loop *loop, size_t item_size, size_t capacity,
 	size = channel_size(item_size, capacity);
 	if (size == 0)
 		return -ENOMEM;
-	channel = co__loop_allocate(loop, size);
+	/* Else the neighbour in memory, another channel perhaps, would be taken
+	 * away from another thread with each put and get. */
+	channel = co__loop_allocate_lines(loop, size);
 	if (channel == NULL)
 		return -ENOMEM;
 	memset(channel, 0, sizeof *channel);
@@ -258,7 +260,7 @@ int co_channel_destroy(struct co_channel *channel)
 	co__strand_release(&channel->strand);
 	if (waited)
 		return -EBUSY;
-	co__loop_release(channel->loop, channel, channel->size);
+	co__loop_release_lines(channel->loop, channel, channel->size);
 
 	return 0;
 }

@@ -64,10 +64,11 @@ void co__loop_release(struct co_loop *loop, void *memory, size_t size)
 }
 
 /* What an allocator gives need not begin at a cache line: where the block really
- * begins stands before the first line in it. */
+ * begins stands before the first line in it.  The last line is whole, too. */
 static size_t lines_size(size_t size)
 {
-	return size + sizeof(void *) + CO__CACHE_LINE;
+	return ((size + CO__CACHE_LINE - 1) & ~(size_t)(CO__CACHE_LINE - 1))
+			+ sizeof(void *) + CO__CACHE_LINE;
 }
 
 void *co__loop_allocate_lines(struct co_loop *loop, size_t size)

@@ -72,7 +72,7 @@ struct co_loop *co__loop_or_current(struct co_loop *loop);
 void *co__loop_allocate(struct co_loop *loop, size_t size);
 void co__loop_release(struct co_loop *loop, void *memory, size_t size);
 
-/* The same, from the beginning of a cache line on.  Not for NULL. */
+/* The same, in cache lines of its own.  Not for NULL. */
 void *co__loop_allocate_lines(struct co_loop *loop, size_t size);
 void co__loop_release_lines(struct co_loop *loop, void *memory, size_t size);
 

@@ -87,6 +87,8 @@ done <<END
 spawn 16 0.01 0
 lock 16 0.01 0
 yield 16 0.01 0
+channel-0 16 0.01 0
+channel-128 16 0.01 0
 sleepers 32 8 0.1
 END
 exit $wrong

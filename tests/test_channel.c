@@ -81,6 +81,21 @@ CO_TEST_ON_ONE_THREAD(channel, length_and_capacity_are_those_of_now)
 	return 0;
 }
 
+/* They begin at a line, so none is in that of another. */
+CO_TEST_ON_ONE_THREAD(channel, two_channels_share_no_cache_line)
+{
+	struct co_channel *channels[COUNT_OF(item_sizes)];
+	size_t i;
+
+	for (i = 0; i < COUNT_OF(item_sizes); i++) {
+		channels[i] = channel_or_die(item_sizes[i], i);
+		CO_EXPECT_EQ((uintptr_t)channels[i] % 64, 0);
+	}
+	for (i = 0; i < COUNT_OF(item_sizes); i++)
+		CO_EXPECT_EQ(co_channel_destroy(channels[i]), 0);
+	return 0;
+}
+
 Test(channel, null_is_allowed_or_refused)
 {
 	int item = 0;
