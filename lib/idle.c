@@ -49,9 +49,9 @@ static void send_signal(struct co__worker *worker, bool polls)
 		sem_post(&worker->sleep);
 }
 
-/* Take the lock, unless one is searching: then false.  A searcher will find what
- * there is, and that is N3 as long as another has the lock.  So of many that
- * have something to tell at once only the first needs the lock. */
+/* Take the lock, unless one is searching: then false.  A searcher will find
+ * what there is: this is N3 once more, each time that another has the lock.  So
+ * of many that have something to tell at once only the first needs it. */
 static bool acquire_unless_searched(struct co__idle *idle)
 {
 	while (AO_load(&idle->searching) == 0) {

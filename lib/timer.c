@@ -238,9 +238,10 @@ static unsigned run_list(struct co__wheel *wheel, unsigned index, co_time now,
 	return n;
 }
 
-/* Run the wheel up to NOW, or until BATCH tasks have been claimed.  Who finds it
- * taken leaves that to the other, which runs it, or else only sets a timer: then
- * the next look at it is soon enough. */
+/* Run the wheel up to NOW, or until BATCH tasks have been claimed.  Who finds
+ * it taken leaves that to the other, which runs it; or else only sets a timer,
+ * and then the next look at it is soon enough: before it sleeps, the poller
+ * waits for the lock to ask when the next timer is due. */
 static unsigned run_batch(struct co__wheel *wheel, co_time now,
 		struct co_task **tasks, unsigned *gone_off)
 {

@@ -25,8 +25,8 @@ count()
 	wrong=1
 }
 
-# most WHAT NUMBER: WHAT is no more than that; calls are those of the workers, but
-# for looks at the clock.
+# most WHAT NUMBER: WHAT is no more than that; calls are those of the workers,
+# but for looks at the clock.
 most()
 {
 	awk -F '\t' -v row="$row" -v what="$1" -v most="$2" '

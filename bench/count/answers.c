@@ -3,7 +3,7 @@
 /*
  * answers.c - the system of a simulated machine: see simulate.h
  *
- * Each call is replaced by the linker (--wrap).  A file descriptor from FIRST_FD on
+ * Each call is replaced by the linker (--wrap).  A descriptor from FIRST_FD on
  * is one of ours: an epoll, and the event counter after it, which is all that it
  * watches.
  */
@@ -43,8 +43,8 @@ static unsigned object_count;
 	type __wrap_##name parameters;                                       \
 	type __wrap_##name parameters
 
-/* A call that is made, and takes time, but no turn: its caller may be in code of
- * the C library that must not be left. */
+/* A call that is made, and takes time, but no turn: its caller may be in code
+ * of the C library that must not be left. */
 #define MADE(type, name, parameters, arguments)                              \
 	type __real_##name parameters;                                       \
 	ANSWER(type, name, parameters)                                       \
@@ -111,7 +111,7 @@ static void give(struct object *object, enum count_call kind)
 		call(kind, SIMULATE_WAKE);
 }
 
-/* --- Semaphores, mutexes, conditions --------------------------------------- */
+/* --- Semaphores, mutexes, conditions ------------------------------------- */
 
 ANSWER(int, sem_init, (sem_t *sem, int shared, unsigned value))
 {
@@ -186,7 +186,7 @@ ANSWER(int, pthread_cond_timedwait, (pthread_cond_t *cond,
 	return wait_on(cond, mutex, number(when));
 }
 
-/* --- Threads, time --------------------------------------------------------- */
+/* --- Threads, time ------------------------------------------------------- */
 
 ANSWER(int, pthread_create, (pthread_t *ret_thread, const pthread_attr_t *attr,
 		void *(*fn)(void *), void *arg))
@@ -237,7 +237,7 @@ ANSWER(int, clock_gettime, (clockid_t clock, struct timespec *ret_now))
 	return 0;
 }
 
-/* --- The poller ------------------------------------------------------------ */
+/* --- The poller ---------------------------------------------------------- */
 
 ANSWER(int, epoll_create1, (int flags))
 {
@@ -318,7 +318,7 @@ ANSWER(int, close, (int fd))
 	return fd < FIRST_FD ? __real_close(fd) : 0;
 }
 
-/* --- Memory ---------------------------------------------------------------- */
+/* --- Memory -------------------------------------------------------------- */
 
 MADE(void *, mmap, (void *at, size_t size, int protection, int flags, int fd,
 		off_t offset), (at, size, protection, flags, fd, offset))

@@ -13,8 +13,8 @@
 
 typedef size_t AO_t;
 
-/* Where an operation stands in the source.  All of them are one array, which the
- * linker puts together; so their alignment is their size. */
+/* Where an operation stands in the source.  All of them are one array, which
+ * the linker puts together; so their alignment is their size. */
 struct count_site {
 	const char *function;
 	const char *file;

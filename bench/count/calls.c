@@ -3,11 +3,11 @@
 /*
  * calls.c - calls to the system, counted: see count.h
  *
- * Each is a wrapper that the linker puts in the place of the call (--wrap).  What
- * only sometimes goes to the system is counted if it has to: sem_wait() and
- * pthread_mutex_lock() if they don't succeed at once.  sem_post() and
- * pthread_cond_signal() count each time, though nobody may be asleep; and what an
- * unlocked mutex tells a sleeper isn't seen.
+ * Each is a wrapper that the linker puts in the place of the call (--wrap).
+ * What only sometimes goes to the system is counted if it has to: sem_wait()
+ * and pthread_mutex_lock() if they don't succeed at once.  sem_post() and
+ * pthread_cond_signal() count each time, though nobody may be asleep; and what
+ * an unlocked mutex tells a sleeper isn't seen.
  */
 
 #include "count.h"
@@ -40,7 +40,7 @@
 	type __wrap_##name parameters;                                       \
 	type __wrap_##name parameters
 
-/* --- Time ----------------------------------------------------------------- */
+/* --- Time ---------------------------------------------------------------- */
 
 int __real_clock_gettime(clockid_t clock, struct timespec *ret_now);
 static co_time began;
@@ -77,7 +77,7 @@ int __wrap_clock_gettime(clockid_t clock, struct timespec *ret_now)
 	return rc;
 }
 
-/* --- Descriptors ---------------------------------------------------------- */
+/* --- Descriptors --------------------------------------------------------- */
 
 OWN(int, epoll_wait, (int fd, struct epoll_event *events, int max, int timeout))
 {
@@ -114,7 +114,7 @@ CALL(ssize_t, COUNT_READ, recv, (int fd, void *data, size_t size, int flags),
 CALL(ssize_t, COUNT_WRITE, send, (int fd, const void *data, size_t size,
 		int flags), (fd, data, size, flags))
 
-/* --- Threads -------------------------------------------------------------- */
+/* --- Threads ------------------------------------------------------------- */
 
 OWN(int, sem_wait, (sem_t *sem))
 {
@@ -159,7 +159,7 @@ CALL(int, COUNT_YIELD, sched_yield, (void), ())
 CALL(int, COUNT_NAP, nanosleep, (const struct timespec *length,
 		struct timespec *rest), (length, rest))
 
-/* --- Memory --------------------------------------------------------------- */
+/* --- Memory -------------------------------------------------------------- */
 
 CALL(void *, COUNT_MEMORY, mmap, (void *at, size_t size, int protection,
 		int flags, int fd, off_t offset),

@@ -53,7 +53,7 @@ static void fail(const char *why)
 	abort();
 }
 
-/* --- Threads -------------------------------------------------------------- */
+/* --- Threads ------------------------------------------------------------- */
 
 static struct thread *new_thread(unsigned number)
 {
@@ -89,7 +89,7 @@ static void more(uint64_t *counter)
 	__atomic_store_n(counter, *counter + 1, __ATOMIC_RELAXED);
 }
 
-/* --- Lines ---------------------------------------------------------------- */
+/* --- Lines --------------------------------------------------------------- */
 
 static struct line *line_of(uintptr_t name)
 {
@@ -168,7 +168,7 @@ bool count_has(const volatile void *address, bool writes)
 			writes);
 }
 
-/* --- Counting ------------------------------------------------------------- */
+/* --- Counting ------------------------------------------------------------ */
 
 struct count_line *count_touch(enum count_kind kind,
 		const struct count_site *site, const volatile void *address,
@@ -198,7 +198,7 @@ void count_called(enum count_call call)
 	more(&this_thread()->totals[role()].calls[call]);
 }
 
-/* --- Results -------------------------------------------------------------- */
+/* --- Results ------------------------------------------------------------- */
 
 /* Add COUNT numbers at FROM to those at TO. */
 static void add(void *to, const void *from, size_t size)

@@ -23,8 +23,8 @@
  *             much slower (COUNT_SLOWER), or it would take fast tasks for slow
  *             ones, and would share them.
  *
- * The accesses of the program itself, and of what the C library does inside, are
- * not seen.
+ * The accesses of the program itself, and those inside the C library, are not
+ * seen.
  */
 
 #include <stdbool.h>
@@ -76,7 +76,7 @@ void count_each_site(void (*visit)(const struct count_site *site,
 void count_each_line(void (*visit)(const volatile void *address,
 		uint64_t moves));
 
-/* --- For those who count --------------------------------------------------- */
+/* --- For those who count ------------------------------------------------- */
 
 /* A line that moves. */
 struct count_line {
@@ -93,7 +93,7 @@ void count_called(enum count_call call);
 /* Whether the calling thread has the line of ADDRESS. */
 bool count_has(const volatile void *address, bool writes);
 
-/* --- Two ways to run, threads.c and simulate.c ----------------------------- */
+/* --- Two ways to run, threads.c and simulate.c --------------------------- */
 
 /* The number of the calling thread. */
 unsigned count_thread(void);

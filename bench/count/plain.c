@@ -3,8 +3,8 @@
 /*
  * plain.c - plain accesses, counted: see count.h
  *
- * The compiler makes calls of them for a race detector, which isn't linked.  What
- * is on a stack and isn't shared is none of them.
+ * The compiler makes calls of them for a race detector, which isn't linked.
+ * What is on a stack and isn't shared is none of them.
  */
 
 #include "count.h"

@@ -38,8 +38,9 @@ struct row {
 	long operations;		/* of one task */
 	unsigned tasks;			/* for each thread */
 	unsigned fixed;			/* or whatever the number of threads */
-	unsigned counts;		/* one in so many of them counts; 0: what
-					 * they give rise to, for the first */
+	unsigned counts;		/* one in so many of them counts; 0:
+					 * what they give rise to, for the
+					 * first */
 	void (*prepare)(unsigned tasks);
 	int (*operation)(unsigned i);	/* of task I; negative: it is over */
 	void (*finish)(unsigned i);	/* when task I leaves */
@@ -75,7 +76,7 @@ static void spawn(co_task_fn *fn, void *arg, struct co_task **ret_task)
 	good(co_spawn(NULL, fn, arg, ret_task), "spawn");
 }
 
-/* --- From when to when ----------------------------------------------------- */
+/* --- From when to when --------------------------------------------------- */
 
 static long done_by_all(void)
 {
@@ -157,7 +158,7 @@ static void run_tasks(void)
 		good(co_join(tasks[i], NULL), "join");
 }
 
-/* --- Switching, spawning --------------------------------------------------- */
+/* --- Switching, spawning ------------------------------------------------- */
 
 static int yield(unsigned i)
 {
@@ -216,7 +217,7 @@ static void run_fib(void)
 	counted = b - 1;
 }
 
-/* --- Channels -------------------------------------------------------------- */
+/* --- Channels ------------------------------------------------------------ */
 
 static struct co_channel *channels[THREADS], *replies;
 
@@ -285,7 +286,7 @@ static void close_channel(unsigned i)
 	co_channel_close(replies);
 }
 
-/* --- Locks ----------------------------------------------------------------- */
+/* --- Locks --------------------------------------------------------------- */
 
 /* In lines of their own, as in the objects that they protect. */
 static struct padded_lock {
@@ -308,7 +309,7 @@ static int lock_shared(unsigned i)
 	return co_lock_release(&locks[0].lock);
 }
 
-/* --- From outside ---------------------------------------------------------- */
+/* --- From outside -------------------------------------------------------- */
 
 static pthread_t giver;
 static long given;
@@ -352,14 +353,14 @@ static void join_giver(unsigned i)
 		pthread_join(giver, NULL);
 }
 
-/* --- Sleep ----------------------------------------------------------------- */
+/* --- Sleep --------------------------------------------------------------- */
 
 static int sleep_some(unsigned i)
 {
 	return co_sleep((1 + (i + progress[i].done) % 4) * CO_MILLISECOND);
 }
 
-/* --- Sockets --------------------------------------------------------------- */
+/* --- Sockets ------------------------------------------------------------- */
 
 static struct co_io *ends[2 * THREADS];
 
@@ -410,7 +411,7 @@ static void disconnect(unsigned i)
 	co_io_close(ends[i]);
 }
 
-/* --- Results --------------------------------------------------------------- */
+/* --- Results ------------------------------------------------------------- */
 
 static void print(const char *group, const char *what, uint64_t count)
 {

@@ -33,7 +33,7 @@ struct thread {
 static struct thread threads[THREADS] = { { .state = READY,
 	.clock = CO_SECOND } };
 static int count = 1, current;
-static double horizon = SIMULATE_NEVER;	/* when the next of the others goes on */
+static double horizon = SIMULATE_NEVER;	/* when another is to go on */
 
 static void fail(const char *why)
 {
@@ -74,7 +74,7 @@ static double vary(double nanoseconds)
 	return nanoseconds * (0.75 + (double)(state % 1024) / 2048);
 }
 
-/* --- Who goes on ----------------------------------------------------------- */
+/* --- Who goes on --------------------------------------------------------- */
 
 /* When THREAD goes on. */
 static double next_of(const struct thread *thread)
@@ -173,7 +173,7 @@ bool simulate_wake(const void *object, double latency)
 	return woken;
 }
 
-/* --- Threads --------------------------------------------------------------- */
+/* --- Threads ------------------------------------------------------------- */
 
 static void thread_main(void *arg)
 {
@@ -210,7 +210,7 @@ void simulate_join(int thread)
 		simulate_block(&threads[thread], SIMULATE_NEVER);
 }
 
-/* --- Memory ---------------------------------------------------------------- */
+/* --- Memory -------------------------------------------------------------- */
 
 /* A line is with one thread at a time until that has written; who only read it
  * hand it on sooner. */

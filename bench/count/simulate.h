@@ -11,14 +11,14 @@
  *             others by SIMULATE_AHEAD.  So all is determined, and the result
  *             is the same on any machine.
  * Time        Each access takes what is said below.  A line that moves also
- *             waits for those who asked for it before.  Code between accesses
- *             takes no time, and the program's own none at all.
+ *             waits for those who asked for it before.  What is between two
+ *             accesses takes no time, nor does the program's own code.
  * Memory      is as one would think: no store is held back.
- * System      Calls that sleep and wake are answered by answers.c.  There are no
- *             descriptors but the one that wakes the poller.
+ * System      Calls that sleep and wake are answered by answers.c.  There are
+ *             no descriptors but the one that wakes the poller.
  *
- * The times are those of the machine in doc/performance.md, rounded, where a line
- * comes from a core of the same chip.
+ * The times are those of the machine in doc/performance.md, rounded, where a
+ * line comes from a core of the same chip.
  */
 
 #include <stdbool.h>
@@ -44,12 +44,12 @@ void simulate_pass(double nanoseconds);
 /* Let those go on who are earlier. */
 void simulate_turn(void);
 
-/* The running thread waits until it is woken on OBJECT, or until UNTIL.  Returns
- * whether it was woken. */
+/* The running thread waits until it is woken on OBJECT, or until UNTIL.
+ * Returns whether it was woken. */
 bool simulate_block(const void *object, double until);
 
-/* Wake who waits on OBJECT; they go on LATENCY later.  Returns whether there was
- * one. */
+/* Wake who waits on OBJECT; they go on LATENCY later.  Returns whether there
+ * was one. */
 bool simulate_wake(const void *object, double latency);
 
 /* Begin a thread.  Wait until one has ended. */
