@@ -108,8 +108,6 @@ int co__fd_entry(struct co_loop *loop, int fd, struct co_io **ret_io)
 	unsigned index = (unsigned)fd / CO__FD_CHUNK;
 	struct co_io *chunk;
 
-	if (fd < 0)
-		return -EBADF;
 	if (index >= CO__FD_CHUNKS)
 		return -ENOMEM;
 	chunk = find_chunk(loop, index);

@@ -91,7 +91,7 @@ struct co__fds {
 int co__fds_init(struct co_loop *loop);
 void co__fds_destroy(struct co_loop *loop);
 
-/* The entry of FD, made if need be.  -EBADF, -ENOMEM. */
+/* The entry of FD, an open descriptor, made if need be.  -ENOMEM. */
 int co__fd_entry(struct co_loop *loop, int fd, struct co_io **ret_io);
 
 /* The same.  -EBADF: also if no file is open under that number. */

@@ -35,10 +35,6 @@ void co__strand_wait(struct co__strand *strand)
 {
 	struct co_task *self = co_self();
 
-	if (self == NULL) {
-		co__strand_wait_still(strand);
-		return;
-	}
 	if (spin(strand))
 		return;
 	co__worker_yield(self);

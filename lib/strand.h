@@ -28,8 +28,8 @@ struct co__strand {
 	struct co__spin spin;
 };
 
-/* The strand was found taken: spin, or let others run, until it may be free.
- * A task may be in another thread when this returns. */
+/* A task found the strand taken: spin, or let others run, until it may be free.
+ * The task may be in another thread when this returns. */
 void co__strand_wait(struct co__strand *strand);
 
 /* The same for who must go on in this thread, before other tasks of it. */
@@ -40,7 +40,7 @@ static inline bool co__strand_try(struct co__strand *strand)
 	return co__spin_try(&strand->spin);
 }
 
-/* A task may be in another thread when this returns. */
+/* For tasks: one may be in another thread when this returns. */
 static inline void co__strand_acquire(struct co__strand *strand)
 {
 	/* Acquire: pairs with co__strand_release. */

@@ -291,7 +291,7 @@ static void keep_strand(void *arg)
 {
 	struct keeper *keeper = arg;
 
-	co__strand_acquire(keeper->strand);
+	co__strand_acquire_still(keeper->strand);
 	counter_set(&keeper->keeps, 1);
 	usleep(3000);
 	co__strand_release(keeper->strand);

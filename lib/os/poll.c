@@ -609,15 +609,11 @@ static int create_poller(struct co__poller **ret_poller)
 	if (rc < 0)
 		goto close_wake;
 
-	rc = -pthread_mutex_init(&poller->mutex, NULL);
-	if (rc < 0)
-		goto free_tables;
-
+	pthread_mutex_init(&poller->mutex, NULL);
 	*ret_poller = poller;
+
 	return 0;
 
-free_tables:
-	free_tables(poller);
 close_wake:
 	close_wake(poller);
 free_poller:
