@@ -76,6 +76,27 @@ CO_TEST_ON_ONE_THREAD(null, loops_refuse_it)
 	return 0;
 }
 
+/* Memory that isn't a loop, or not any more. */
+CO_TEST_ON_ONE_THREAD(null, what_is_no_loop_is_refused)
+{
+	static size_t zeroes[512];
+	struct co_loop *loop = (struct co_loop *)(void *)zeroes;
+	struct co_resume_node node = { .ready = ignore_events };
+	struct co_channel *channel = NULL;
+	struct co_tcp_server server;
+
+	CO_EXPECT_EQ(co_loop_destroy(loop), -EINVAL);
+	CO_EXPECT_EQ(co_loop_run(loop), -EINVAL);
+	CO_EXPECT_EQ(co_loop_stop(loop), -EINVAL);
+	CO_EXPECT_EQ(co_loop_threads(loop), -EINVAL);
+	CO_EXPECT_EQ(co_loop_add_fd(loop, 0, CO_READABLE, &node), -EINVAL);
+	CO_EXPECT_EQ(co_spawn(loop, return_zero, NULL, NULL), -EINVAL);
+	CO_EXPECT_EQ(co_channel_create(loop, 1, 1, &channel), -EINVAL);
+	CO_EXPECT_EQ(co_tcp_server_init(&server, loop), -EINVAL);
+
+	return 0;
+}
+
 Test(null, what_makes_or_runs_a_loop_refuses_it)
 {
 	struct co_task *task = NULL;
@@ -97,6 +118,7 @@ CO_TEST_ON_ONE_THREAD(null, tasks_refuse_it)
 	CO_EXPECT_EQ(co_cancel(NULL), -EINVAL);
 	CO_EXPECT_EQ(co_resume(NULL), -EINVAL);
 	CO_EXPECT_EQ(co_suspend(NULL, NULL), -EINVAL);
+	CO_EXPECT_EQ(co_deadline_begin(NULL, CO_NEVER), -EINVAL);
 	CO_EXPECT_EQ(co_deadline_end(NULL), -EINVAL);
 
 	return 0;
@@ -139,6 +161,7 @@ CO_TEST_ON_ONE_THREAD(null, locks_refuse_it)
 {
 	int value;
 
+	co_lock_init(NULL);
 	CO_EXPECT_EQ(co_lock_deinit(NULL), 0);
 	CO_EXPECT_EQ(co_lock_acquire(NULL), -EINVAL);
 	CO_EXPECT_EQ(co_lock_try_acquire(NULL), -EINVAL);
@@ -220,6 +243,7 @@ CO_TEST_ON_ONE_THREAD(null, tcp_refuses_it)
 	CO_EXPECT_EQ(co_tcp_server_address(&server, address, NULL), -EINVAL);
 	CO_EXPECT_EQ(co_tcp_server_connections(NULL), 0);
 	CO_EXPECT_EQ(co_tcp_server_close(NULL), -EINVAL);
+	CO_EXPECT_EQ(co_tcp_server_deinit(NULL), -EINVAL);
 	CO_EXPECT_EQ(co_tcp_connect(NULL, size, &io), -EINVAL);
 	CO_EXPECT_EQ(co_tcp_connect(address, size, NULL), -EINVAL);
 	CO_EXPECT_EQ(co_tcp_connect(address, 0, &io), -EINVAL);

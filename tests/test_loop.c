@@ -210,6 +210,67 @@ Test(loop, co_run_returns_what_the_task_returned)
 	cr_assert_eq(co_run(NULL, NULL), -EINVAL);
 }
 
+static int stop_and_sleep(void *arg)
+{
+	(void)arg;
+	CO_EXPECT_EQ(co_loop_stop(co_loop_current()), 0);
+
+	return co_sleep(CO_SECOND);
+}
+
+Test(loop, co_run_tells_that_its_loop_was_stopped)
+{
+	cr_assert_eq(co_run(stop_and_sleep, NULL), -ECANCELED);
+	expect_no_failure();
+}
+
+/* --- From one loop to another ------------------------------------------ */
+
+static void run_other(void *loop)
+{
+	CO_EXPECT_EQ(co_loop_run(loop), 0);
+}
+
+/* The reference: who wakes it is outside of its loop. */
+static int spawn_in_other(void *other)
+{
+	struct co_task_attr attr = CO_TASK_ATTR_INIT;
+	struct co_task *task = NULL;
+
+	CO_EXPECT_EQ(co_loop_ref(co_loop_current()), 0);
+	for (int i = 0; i < 20; i++) {
+		attr.pinned = i % 2;
+		test_or_die(co_spawn_with(other, &attr, current_is, other,
+				&task));
+		if (i % 3 == 0)
+			co_sleep(CO_MILLISECOND / 5);
+		CO_EXPECT_EQ(join_or_die(task), 0);
+	}
+	CO_EXPECT_EQ(co_loop_unref(other), 0);
+	CO_EXPECT_EQ(co_loop_unref(co_loop_current()), 0);
+
+	return 0;
+}
+
+Test(loop, a_task_spawns_and_joins_tasks_of_another_loop)
+{
+	FOR_THREADS(threads) {
+		struct co_loop *loop = loop_or_die(threads);
+		struct co_loop *other = loop_or_die(threads);
+		struct test_thread thread;
+
+		test_or_die(co_loop_ref(other));
+		test_thread_start(&thread, NULL, run_other, other);
+		test_or_die(co_spawn(loop, spawn_in_other, other, NULL));
+		cr_assert_eq(co_loop_run(loop), 0);
+		test_thread_join(&thread);
+		cr_assert_eq(co_loop_destroy(other), 0);
+		cr_assert_eq(co_loop_destroy(loop), 0);
+	}
+	test_expect_no_leak();
+	expect_no_failure();
+}
+
 /* --- Deadlock ---------------------------------------------------------- */
 
 Test(loop, tasks_that_nothing_can_wake_are_a_deadlock)

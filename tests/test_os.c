@@ -1156,6 +1156,29 @@ Test(overflow, a_previous_handler_for_one_shot_is_called_once)
 	dies_with(hit_abyss_with_one_shot, "once\n");
 }
 
+static void previous_of_one_argument(int number)
+{
+	say("simple\n");
+	_exit(number == SIGSEGV ? 7 : 8);
+}
+
+static void hit_abyss_with_simple_handler(void)
+{
+	signal(SIGSEGV, previous_of_one_argument);
+	install_and_hit_abyss();
+}
+
+Test(overflow, the_previous_handler_may_be_of_the_simple_kind)
+{
+	struct verdict verdict;
+	char line[256];
+
+	expect_overrun("parser", line);
+	verdict = run_child(hit_abyss_with_simple_handler);
+	cr_assert_str_eq(verdict.text, "simple\n");
+	cr_assert(exited_with(verdict, 7));
+}
+
 static sigjmp_buf before_the_fault;
 
 static void previous_escapes(int number, siginfo_t *info, void *context)

@@ -6,10 +6,14 @@
 
 #include <limits.h>
 #include <signal.h>
+#include <sys/mman.h>
 #include <sys/resource.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
+
+#include "runq.h"
+#include "wait.h"
 
 /* --- Tasks to spawn ---------------------------------------------------- */
 
@@ -521,6 +525,80 @@ CO_TEST(task, stacks_are_used_again)
 	return 0;
 }
 
+/* --- A full queue ------------------------------------------------------ */
+
+static struct test_counter turns_taken;
+
+/* Returns how many others had their turn before it. */
+static int be_resumed(void *arg)
+{
+	int rc = co_suspend(publish, arg);
+
+	return rc != 0 ? rc : (int)counter_get(&turns_taken);
+}
+
+static int take_turn(void *arg)
+{
+	(void)arg;
+	counter_add(&turns_taken, 1);
+
+	return 0;
+}
+
+/* Who was resumed runs next, so no place becomes free for who yields. */
+CO_TEST_ON_ONE_THREAD(task, one_that_yields_needs_no_place_in_the_queue)
+{
+	static struct co_task *tasks[CO__RUNQ_SIZE];
+	volatile AO_t slot = 0;
+	struct co_task *resumed = spawn_or_die(NULL, be_resumed,
+			(void *)(uintptr_t)&slot);
+	size_t i;
+
+	counter_set(&turns_taken, 0);
+	await_parked(&slot);
+	for (i = 0; i < CO__RUNQ_SIZE; i++)
+		tasks[i] = spawn_or_die(NULL, take_turn, NULL);
+	CO_EXPECT_EQ(counter_get(&turns_taken), 0);
+	CO_EXPECT_EQ(co_resume((struct co_task *)slot), 0);
+	CO_EXPECT_EQ(co_yield(), 0);
+	/* It was behind half of the queue, at least. */
+	CO_EXPECT(counter_get(&turns_taken) >= CO__RUNQ_SIZE / 2);
+	CO_EXPECT_EQ(join_or_die(resumed), 0);
+	for (i = 0; i < CO__RUNQ_SIZE; i++)
+		CO_EXPECT_EQ(join_or_die(tasks[i]), 0);
+	CO_EXPECT_EQ(counter_get(&turns_taken), CO__RUNQ_SIZE);
+
+	return 0;
+}
+
+/* --- Suspension -------------------------------------------------------- */
+
+/* The timer goes off in another thread, which must not end the wait yet. */
+static void outlast_timer(struct co_task *task, void *arg)
+{
+	while (!(AO_load(&task->wait) & CO__WAIT_EXPIRED))
+		usleep(200);
+	AO_store_release((volatile AO_t *)arg, 1);
+}
+
+static int suspend_too_late(void *arg)
+{
+	volatile AO_t parked = 0;
+
+	(void)arg;
+	CO_WITH_DEADLINE(co_after(5 * CO_MILLISECOND))
+		CO_EXPECT_EQ(co_suspend(outlast_timer,
+				(void *)(uintptr_t)&parked), -ETIMEDOUT);
+	CO_EXPECT_EQ(AO_load_acquire(&parked), 1);
+
+	return 0;
+}
+
+Test(task, a_deadline_that_passes_while_it_parks_waits_for_parked)
+{
+	cr_assert_eq(run_in_loop(4, suspend_too_late, NULL), 0);
+}
+
 /* --- Stack overflow ---------------------------------------------------- */
 
 static int overrun(void *arg)
@@ -529,18 +607,24 @@ static int overrun(void *arg)
 	return go_down(1 << 20) + (arg != NULL);
 }
 
-/* What the doomed process does; it writes its standard error to FD. */
-static void overrun_in_child(int fd, unsigned threads, unsigned flags)
+/* This process is doomed; it writes its standard error to FD. */
+static void prepare_to_die(int fd)
 {
-	struct co_loop_options options = CO_LOOP_OPTIONS_INIT;
-	struct co_task_attr attr = CO_TASK_ATTR_INIT;
 	struct rlimit no_core = { 0, 0 };
-	struct co_loop *loop;
 
 	signal(SIGSEGV, SIG_DFL);
 	signal(SIGBUS, SIG_DFL);
 	setrlimit(RLIMIT_CORE, &no_core);
 	dup2(fd, 2);
+}
+
+static void overrun_in_child(int fd, unsigned threads, unsigned flags)
+{
+	struct co_loop_options options = CO_LOOP_OPTIONS_INIT;
+	struct co_task_attr attr = CO_TASK_ATTR_INIT;
+	struct co_loop *loop;
+
+	prepare_to_die(fd);
 	options.threads = threads;
 	options.flags = flags;
 	attr.name = "glutton";
@@ -562,11 +646,10 @@ static void read_to_end(int fd, char *text, size_t size)
 	text[length] = '\0';
 }
 
-static void expect_overrun(unsigned threads, unsigned flags, bool report)
+/* What a process that is to die so writes to its standard error. */
+static void die_in_child(void (*doom)(int fd, unsigned threads, unsigned flags),
+		unsigned threads, unsigned flags, char text[1000])
 {
-	static const char message[] =
-		"coloop: task \"glutton\" overran its stack of 64 KiB";
-	char text[1000];
 	int fds[2], status = 0;
 	pid_t child;
 
@@ -574,13 +657,22 @@ static void expect_overrun(unsigned threads, unsigned flags, bool report)
 	child = fork();
 	cr_assert_geq(child, 0);
 	if (child == 0)
-		overrun_in_child(fds[1], threads, flags);
+		doom(fds[1], threads, flags);
 	close(fds[1]);
-	read_to_end(fds[0], text, sizeof text);
+	read_to_end(fds[0], text, 1000);
 	close(fds[0]);
 	cr_assert_eq(waitpid(child, &status, 0), child);
 	cr_assert(WIFSIGNALED(status), "status %#x: %s", status, text);
 	cr_assert_eq(WTERMSIG(status), SIGSEGV);
+}
+
+static void expect_overrun(unsigned threads, unsigned flags, bool report)
+{
+	static const char message[] =
+		"coloop: task \"glutton\" overran its stack of 64 KiB";
+	char text[1000];
+
+	die_in_child(overrun_in_child, threads, flags, text);
 	cr_assert_eq(strstr(text, message) != NULL, report, "got: %s", text);
 }
 
@@ -592,4 +684,39 @@ Test(task, a_task_that_overruns_its_stack_is_named)
 	expect_overrun(1, 0, true);
 	expect_overrun(4, 0, true);
 	expect_overrun(1, CO_LOOP_NO_OVERFLOW_REPORT, false);
+}
+
+static int touch_nothing(void *arg)
+{
+	volatile char *nothing = arg;
+
+	return *nothing;
+}
+
+/* In a task, or after all tasks have ended if there is to be no thread. */
+static void touch_nothing_in_child(int fd, unsigned threads, unsigned flags)
+{
+	void *nothing = mmap(NULL, 1, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS,
+			-1, 0);
+	struct co_loop *loop = loop_or_die(threads > 0 ? threads : 1);
+
+	(void)flags;
+	prepare_to_die(fd);
+	if (threads > 0)
+		test_or_die(co_spawn(loop, touch_nothing, nothing, NULL));
+	co_loop_run(loop);
+	_exit(touch_nothing(nothing));
+}
+
+Test(task, other_faults_are_not_said_to_be_an_overrun)
+{
+	char text[1000];
+
+#if defined TEST_ASAN || defined TEST_TSAN
+	cr_skip_test("the checker reports it in its own way");
+#endif
+	for (unsigned threads = 0; threads < 3; threads++) {
+		die_in_child(touch_nothing_in_child, threads, 0, text);
+		cr_assert_str_eq(text, "");
+	}
 }

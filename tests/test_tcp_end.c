@@ -243,6 +243,40 @@ CO_TEST(tcp_deinit, a_server_may_be_used_again)
 	return 0;
 }
 
+static void deinit_inside(struct co_tcp_server *server,
+		struct co_io *connection, const struct sockaddr *peer)
+{
+	struct site *site = server->user;
+
+	(void)peer;
+	if (counter_add(&site->begun, 1) == 0)
+		echo(server, connection, peer);
+	else
+		CO_EXPECT_EQ(co_tcp_server_deinit(server), -EDEADLK);
+	counter_add(&site->ended, 1);
+}
+
+/* It closes the server and cancels the others, all the same. */
+CO_TEST(tcp_deinit, a_handler_is_refused)
+{
+	struct co_io *first, *second, *third = NULL;
+	struct site site;
+	char byte;
+
+	listen_at(&site, deinit_inside);
+	first = call(&site);
+	expect_echo(first);
+	second = call(&site);
+	CO_EXPECT_EQ(co_io_read(second, &byte, 1), 0);
+	CO_EXPECT_EQ(co_io_read(first, &byte, 1), 0);
+	CO_EXPECT_EQ(try_call(&site, &third), -ECONNREFUSED);
+	CO_EXPECT_EQ(co_tcp_server_deinit(&site.server), 0);
+	CO_EXPECT_EQ(co_io_close(first), 0);
+	CO_EXPECT_EQ(co_io_close(second), 0);
+
+	return 0;
+}
+
 static int stop(void *arg)
 {
 	listen_at(arg, echo);
