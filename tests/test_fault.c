@@ -19,6 +19,8 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "os/os.h"
+
 /* --- Each call fails ----------------------------------------------------- */
 
 #define TEST_OF(name)                                                       \
@@ -212,7 +214,58 @@ Test(fault, without_the_finer_call_the_other_is_used)
 		cr_assert_eq(fault_calls(FAULT_epoll_pwait2), before + 1);
 	}
 }
+
+static void wake(void *poller)
+{
+	while (fault_calls(FAULT_epoll_wait) == 0)
+		usleep(1000);
+	co__os_backend("epoll")->wake(poller);
+}
+
+/* The other call can't be told of more than 24 days. */
+Test(fault, without_the_finer_call_a_long_wait_can_be_woken)
+{
+	const struct co__os_backend *os = co__os_backend("epoll");
+	struct co__poll_event events[1];
+	struct co__poller *poller;
+	struct test_thread thread;
+
+	cr_assert_eq(os->create(&poller), 0);
+	fault_always(FAULT_epoll_pwait2, ENOSYS);
+	test_thread_start(&thread, NULL, wake, poller);
+	cr_assert_eq(os->wait(poller, events, 1, 100 * 24 * 3600 * CO_SECOND),
+			0);
+	test_thread_join(&thread);
+	os->destroy(poller);
+}
 #endif
+
+/* --- Closed amid a transfer ---------------------------------------------- */
+
+static void close_it(void *io)
+{
+	CO_EXPECT_EQ(co_io_close(io), 0);
+}
+
+CO_TEST_ON_ONE_THREAD(fault, what_is_closed_amid_a_transfer_is_not_moved_on)
+{
+	struct co_io *io = NULL;
+	char data[2];
+	size_t done;
+	int fds[2];
+
+	test_or_die(pipe(fds));
+	test_or_die(co_io_open(NULL, fds[0], &io));
+	CO_EXPECT_EQ(write(fds[1], "ab", 2), 2);
+	fault_arm(&(struct fault){ FAULT_read, PARTIAL, 0 }, 1, 1);
+	fault_set_hook(close_it, io);
+	CO_EXPECT_EQ(co_io_read_full(io, data, 2, &done), -EBADF);
+	CO_EXPECT_EQ(fault_disarm(), 1);
+	CO_EXPECT_EQ(done, 1);
+	close(fds[1]);
+
+	return 0;
+}
 
 /* --- Servers that can't accept ----------------------------------------- */
 
@@ -338,6 +391,103 @@ CO_TEST_ON_ONE_THREAD(fault, a_server_whose_socket_does_not_listen_closes)
 
 	return 0;
 }
+
+/* --- Servers that hold a connection ---------------------------------------- */
+
+#ifdef HAVE_EPOLL
+static struct co_loop *loop_with_epoll(void)
+{
+	struct co_loop_options options = CO_LOOP_OPTIONS_INIT;
+	struct co_loop *loop = NULL;
+
+	options.threads = 1;
+	options.backend = "epoll";
+	test_or_die(co_loop_create(&options, &loop));
+
+	return loop;
+}
+
+/* Run FN(SITE) as a task, until it has stopped LOOP or all is over. */
+static void run_site(struct co_loop *loop, co_task_fn *fn, struct site *site)
+{
+	test_or_die(co_spawn(loop, fn, site, NULL));
+	cr_assert_eq(co_loop_run(loop), 0);
+	cr_assert_eq(test_failures(), 0);
+}
+
+/* The connection was accepted, but the loop can't wait for it. */
+static int hold(void *site)
+{
+	size_t before = fault_calls(FAULT_accept4);
+
+	fault_always(FAULT_epoll_ctl_add, 0);
+	open_site(site);
+	fault_always(FAULT_epoll_ctl_add, ENOSPC);
+	while (fault_calls(FAULT_accept4) == before)
+		co_yield();
+	co_sleep(5 * CO_MILLISECOND);
+
+	return co_loop_stop(co_loop_current());
+}
+
+static int serve_at_last(void *site)
+{
+	fault_always(FAULT_epoll_ctl_add, 0);
+	await_echo(site);
+	close_site(site);
+
+	return 0;
+}
+
+/* It has sent what nobody has read. */
+static bool is_turned_away(const struct site *site)
+{
+	char data;
+
+	return recv(site->client, &data, 1, MSG_DONTWAIT) < 0
+			&& errno == ECONNRESET;
+}
+
+static int end_in_want(void *arg)
+{
+	struct site *site = arg;
+
+	CO_EXPECT_EQ(co_tcp_server_deinit(&site->server), 0);
+	CO_EXPECT(is_turned_away(site));
+	close(site->client);
+
+	return 0;
+}
+
+Test(fault, a_connection_that_is_held_ends_with_its_server)
+{
+	static struct site site;
+	struct co_loop *loop = loop_with_epoll();
+	size_t before = fault_balance().fds;
+
+	run_site(loop, hold, &site);
+	run_site(loop, end_in_want, &site);
+	cr_assert_eq(fault_balance().fds, before);
+	cr_assert_eq(co_loop_destroy(loop), 0);
+}
+
+/* That of another loop is served. */
+Test(fault, a_connection_that_is_held_ends_with_its_loop)
+{
+	static struct site first, second;
+	size_t before = fault_balance().fds;
+	struct co_loop *one = loop_with_epoll(), *other = loop_with_epoll();
+
+	run_site(one, hold, &first);
+	run_site(other, hold, &second);
+	cr_assert_eq(co_loop_destroy(other), 0);
+	cr_assert(is_turned_away(&second));
+	close(second.client);
+	run_site(one, serve_at_last, &first);
+	cr_assert_eq(co_loop_destroy(one), 0);
+	cr_assert_eq(fault_balance().fds, before);
+}
+#endif
 
 /* --- A chain of epolls -------------------------------------------------- */
 
