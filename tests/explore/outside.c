@@ -189,6 +189,44 @@ static void run_list(void)
 	explore_expect(co__loops == ~(size_t)0, true);
 }
 
+/* --- Joined by two -------------------------------------------------------- */
+
+static int return_seven(void *arg)
+{
+	(void)arg;
+
+	return 7;
+}
+
+static void *join(void *arg)
+{
+	int result = 0, rc = co_join(arg, &result);
+
+	explore_check(rc == 0 || rc == -EINVAL);
+	explore_expect(result, rc == 0 ? 7 : 0);
+	if (rc == 0)
+		AO_fetch_and_add1(&count);
+
+	return NULL;
+}
+
+/* They must not, but one is told. */
+static void run_joins(void)
+{
+	struct co_task *task;
+	int other;
+
+	begin(1);
+	explore_expect(co_loop_unref(loop), 0);
+	explore_expect(co_spawn(loop, return_seven, NULL, &task), 0);
+	explore_expect(co_loop_run(loop), 0);
+	other = explore_thread(join, task);
+	join(task);
+	explore_join(other);
+	explore_expect(AO_load(&count), 1);
+	explore_expect(co_loop_destroy(loop), 0);
+}
+
 /* --- Cancelled from outside ----------------------------------------------- */
 
 static AO_t unmasked;		/* atomic: 1 when the task is done with the lock */
@@ -327,6 +365,7 @@ const struct explore_scenario explore_outside[] = {
 	{ "loop: a tick of another than who holds it", run_tick, 400, false },
 	{ "loop: destroyed as soon as it may be", run_destroy, 400, false },
 	{ "loop: listed by two threads", run_list, 300, true },
+	{ "task: two join one that has ended", run_joins, 300, true },
 	{ "wait: cancelled from outside", run_cancel, 300, false },
 	{ "wait: cancelled while it is masked", run_cancel_masked, 500, false },
 	{ "wait: cancelled while parked() runs", run_cancel_parking, 300,

@@ -166,8 +166,90 @@ static void run_searcher(void)
 	explore_expect(co_loop_destroy(loop), 0);
 }
 
+/* --- Who makes ready and who steals --------------------------------------- */
+
+#define READY 3
+
+static struct co_task ready[READY];
+static unsigned got[READY];
+
+static void note_ready(struct co_task *task)
+{
+	if (task != NULL)
+		got[task - ready]++;
+}
+
+static void *steal_next(void *arg)
+{
+	(void)arg;
+	for (unsigned i = 0; i < 2; i++)
+		note_ready(co__near_take_next(&loop->workers[0]));
+
+	return NULL;
+}
+
+/* A task makes others ready, each of which takes the place of the last one,
+ * unless that was stolen meanwhile. */
+static void run_ready(void)
+{
+	static struct co_task self;
+	struct co__worker *owner;
+	struct co_task *task;
+	int thief;
+
+	memset(got, 0, sizeof got);
+	loop = explore_loop(2);
+	owner = &loop->workers[0];
+	owner->current = &self;
+	co__worker_here = owner;
+	thief = explore_thread(steal_next, NULL);
+	for (unsigned i = 0; i < READY; i++) {
+		ready[i].loop = loop;
+		ready[i].worker = owner;
+		co__ready(&ready[i]);
+	}
+	while ((task = co__near_pick(owner)) != NULL)
+		note_ready(task);
+	explore_join(thief);
+	for (unsigned i = 0; i < READY; i++)
+		explore_expect(got[i], 1);
+	owner->current = NULL;
+	co__worker_here = NULL;
+	explore_expect(co_loop_destroy(loop), 0);
+}
+
+/* --- Bits ----------------------------------------------------------------- */
+
+static AO_t bits;		/* atomic */
+static AO_t changes;		/* atomic: how often one was not yet set */
+
+static void *set_bits(void *arg)
+{
+	for (AO_t bit = 1; bit <= 4; bit *= 2)
+		if (!(co__atomic_fetch_or(&bits, bit | (AO_t)arg) & bit))
+			AO_fetch_and_add1(&changes);
+
+	return NULL;
+}
+
+/* Each is set by one, who is told so, and none gets lost. */
+static void run_bits(void)
+{
+	int other;
+
+	AO_store(&bits, 0);
+	AO_store(&changes, 0);
+	other = explore_thread(set_bits, (void *)8);
+	set_bits((void *)16);
+	explore_join(other);
+	explore_expect(AO_load(&bits), 31);
+	explore_expect(AO_load(&changes), 3);
+}
+
 const struct explore_scenario explore_steps[] = {
+	{ "bits: two set them", run_bits, 500, true },
 	{ "next: the owner and a thief", run_next, 500, true },
+	{ "next: made ready and stolen", run_ready, 500, true },
 	{ "wait: two claims of three waits", run_claims, 1000, true },
 	{ "idle: the last searcher, and who adds", run_searcher, 500, true },
 	{ NULL, NULL, 0, false },

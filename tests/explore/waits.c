@@ -434,6 +434,73 @@ static void run_slot(void)
 	explore_expect(co_loop_destroy(loop), 0);
 }
 
+static struct co__slot pair[2];
+static unsigned pair_news[2];	/* plain: as above */
+
+/* Use up what is ready.  Returns whether there was something. */
+static bool look_at_pair(bool seen[2])
+{
+	bool any = false;
+
+	for (unsigned i = 0; i < 2; i++) {
+		/* Acquire: pairs with co__slot_raise. */
+		if (AO_load_acquire(&pair[i].word) != CO__SLOT_READY)
+			continue;
+		AO_store(&pair[i].word, CO__SLOT_EMPTY);
+		explore_expect(pair_news[i], 1);
+		seen[i] = any = true;
+	}
+
+	return any;
+}
+
+static int wait_in_pair(void *arg)
+{
+	bool seen[2] = { false, false };
+
+	(void)arg;
+	while (!seen[0] || !seen[1])
+		if (!look_at_pair(seen))
+			explore_expect(co__slot_wait_both(co_self(),
+					CO__IN_WAIT_FD, pair, &pair[0],
+					&pair[1]), 0);
+	/* It is in none of them any more. */
+	for (unsigned i = 0; i < 2; i++)
+		explore_expect(AO_load(&pair[i].word), CO__SLOT_EMPTY);
+
+	return 0;
+}
+
+static void *raise_one(void *arg)
+{
+	struct co__slot *one = arg;
+
+	pair_news[one - pair] = 1;
+	co__slot_raise(one, pair);
+	explore_expect(co_loop_unref(loop), 0);
+
+	return NULL;
+}
+
+/* Neither is missed, whichever comes when. */
+static void run_pair(void)
+{
+	int others[2];
+
+	loop = explore_loop(2);
+	explore_expect(co_spawn(loop, wait_in_pair, NULL, NULL), 0);
+	for (unsigned i = 0; i < 2; i++) {
+		pair_news[i] = 0;
+		AO_store(&pair[i].word, CO__SLOT_EMPTY);
+		explore_expect(co_loop_ref(loop), 0);
+		others[i] = explore_thread(raise_one, &pair[i]);
+	}
+	explore_expect(co_loop_run(loop), 0);
+	for (unsigned i = 0; i < 2; i++)
+		explore_join(others[i]);
+	explore_expect(co_loop_destroy(loop), 0);
+}
+
 /* --- Deadlines ------------------------------------------------------------ */
 
 /* The timer of the first scope, which an event ended, goes off in a later wait,
@@ -512,6 +579,7 @@ const struct explore_scenario explore_waits[] = {
 	{ "wait: resumed, late or cancelled", run_three_ends, 500, false },
 	{ "wait: cancelled", run_cancel, 300, false },
 	{ "slot: raised while a task begins to wait", run_slot, 500, false },
+	{ "slot: one task waits in two", run_pair, 500, false },
 	{ "time: a deadline after another", run_deadlines, 1000, false },
 	{ NULL, NULL, 0, false },
 };
