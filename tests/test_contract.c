@@ -236,6 +236,8 @@ CO_TEST_ON_ONE_THREAD(null, tcp_refuses_it)
 			ignore_connection), -EINVAL);
 	CO_EXPECT_EQ(co_tcp_server_listen(&server, address, size, 0, NULL),
 			-EINVAL);
+	CO_EXPECT_EQ(co_tcp_server_listen(&server, address, size, -1,
+			ignore_connection), -EINVAL);
 	CO_EXPECT_EQ(co_tcp_server_listen(&server, address, size, 0,
 			ignore_connection), 0);
 	CO_EXPECT_EQ(co_tcp_server_address(NULL, address, &size), -EINVAL);
@@ -249,6 +251,13 @@ CO_TEST_ON_ONE_THREAD(null, tcp_refuses_it)
 	CO_EXPECT_EQ(co_tcp_connect(address, 0, &io), -EINVAL);
 	CO_EXPECT(io == NULL);
 	CO_EXPECT_EQ(co_tcp_server_deinit(&server), 0);
+	/* Now it is no server any more. */
+	CO_EXPECT_EQ(co_tcp_server_deinit(&server), 0);
+	CO_EXPECT_EQ(co_tcp_server_listen(&server, address, size, 0,
+			ignore_connection), -EINVAL);
+	CO_EXPECT_EQ(co_tcp_server_address(&server, address, &size), -EINVAL);
+	CO_EXPECT_EQ(co_tcp_server_connections(&server), 0);
+	CO_EXPECT_EQ(co_tcp_server_close(&server), -EINVAL);
 
 	return 0;
 }
@@ -286,7 +295,11 @@ CO_TEST_ON_ONE_THREAD(sizes, absurd_lists_of_parts_are_refused)
 	CO_EXPECT_EQ(write(fds[1], "abcd", 4), 4);
 	CO_EXPECT_EQ(co_io_readv(io, parts, -1), -EINVAL);
 	expect_refused(co_io_writev(io, parts, 2));
+	expect_refused(co_io_read(io, parts, SIZE_MAX));
+	expect_refused(co_io_write(io, parts, SIZE_MAX));
 	CO_EXPECT_EQ(co_io_readv(io, parts, 0), 0);
+	CO_EXPECT_EQ(co_io_read(io, NULL, 0), 0);
+	CO_EXPECT_EQ(co_io_write(io, NULL, 0), 0);
 	CO_EXPECT_EQ(co_io_writev(io, parts, 0), 0);
 	CO_EXPECT_EQ(co_io_close(io), 0);
 	close(fds[1]);

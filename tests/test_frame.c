@@ -788,6 +788,31 @@ Test(frame, a_hundred_thousand_need_few_mappings)
 	cr_assert_leq(count_mappings(), before + 5);
 }
 
+/* Twice as much each time, but 8 GiB at most. */
+Test(frame, of_the_largest_stacks_not_too_many_are_mapped_at_once)
+{
+	static struct co__frame_cache cache;
+	struct co_loop *loop;
+	struct co_task *task;
+	int rc = 0;
+
+#if defined TEST_ASAN || defined TEST_TSAN
+	cr_skip_test("the checker has no room for such stacks");
+#endif
+	if (sizeof(void *) < 8 || test_on_valgrind())
+		cr_skip_test("there is no room for such stacks");
+	loop = loop_or_die(1);
+	for (size_t i = 0; i < 20 && rc == 0; i++)
+		rc = co__frame_get(loop, &cache, CO__STACK_CLASS_MAX, &task);
+	for (const struct co__slab *slab = (struct co__slab *)
+			AO_load(&loop->frames.slabs); slab != NULL;
+			slab = slab->next)
+		cr_assert_leq(slab->count, 8);
+	test_or_die(co_loop_destroy(loop));
+	if (rc != 0)
+		cr_skip_test("the system has no room for such stacks");
+}
+
 /* --- No memory -------------------------------------------------------- */
 
 #define BUDGET ((size_t)24 << 20)

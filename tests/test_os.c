@@ -51,6 +51,32 @@ static void leave(void)
 	cr_assert_eq(test_failures(), 0);
 }
 
+static void find_no_descriptor(const char *backend)
+{
+	const struct co__os_backend *os = co__os_backend(backend);
+	struct co__poller *poller = NULL;
+	struct rlimit limit;
+
+	if (os == NULL)
+		cr_skip_test("no such backend in this build");
+	cr_assert_eq(getrlimit(RLIMIT_NOFILE, &limit), 0);
+	limit.rlim_cur = (rlim_t)dup(0);
+	close((int)limit.rlim_cur);
+	cr_assert_eq(setrlimit(RLIMIT_NOFILE, &limit), 0);
+	cr_assert_eq(os->create(&poller), -EMFILE);
+	cr_assert_null(poller);
+}
+
+Test(os_epoll, without_a_descriptor_there_is_no_poller)
+{
+	find_no_descriptor("epoll");
+}
+
+Test(os_poll, without_a_descriptor_there_is_no_poller)
+{
+	find_no_descriptor("poll");
+}
+
 /* A test of each backend, which has a poller in `scene`. */
 #define OS_TEST_ON_(backend, name)                                          \
 	Test(os_##backend, name)                                            \

@@ -215,6 +215,8 @@ CO_TEST(watch, what_cannot_be_watched_is_refused)
 	open_watch(&watch, only_count);
 	open_watch(&other, only_count);
 	CO_EXPECT_EQ(co_loop_remove_fd(loop, watch.fd), -ENOENT);
+	CO_EXPECT_EQ(co_loop_mod_fd(loop, watch.fd, CO_READABLE, &watch.node),
+			-ENOENT);
 	CO_EXPECT_EQ(co_loop_add_fd(loop, watch.fd, 0, &watch.node), -EINVAL);
 	CO_EXPECT_EQ(co_loop_add_fd(loop, watch.fd, 64, &watch.node), -EINVAL);
 	CO_EXPECT_EQ(co_loop_add_fd(loop, file, CO_READABLE, &watch.node),
