@@ -312,6 +312,43 @@ CO_TEST_ON_ONE_THREAD(io_rare, a_late_event_does_not_join_a_newer_one)
 	return 0;
 }
 
+static int wait_for_number(void *arg)
+{
+	return co_wait_fd(*(const int *)arg, CO_READABLE);
+}
+
+/* Tasks still wait for files of the first two numbers, which others closed. */
+CO_TEST_ON_ONE_THREAD(io_rare, a_socket_passes_over_the_numbers_of_lost_waits)
+{
+	static const int numbers[] = { 200, 201 };
+	struct co_task *tasks[2];
+	struct co_io *io = NULL;
+	int fds[2];
+
+	test_or_die(socketpair(AF_UNIX, SOCK_STREAM, 0, fds));
+	for (int i = 0; i < 2; i++) {
+		CO_EXPECT_EQ(dup2(fds[0], numbers[i]), numbers[i]);
+		tasks[i] = spawn_or_die(NULL, wait_for_number,
+				(void *)(uintptr_t)&numbers[i]);
+		co_yield();
+		close(numbers[i]);
+	}
+	CO_EXPECT_EQ(dup2(fds[1], numbers[0]), numbers[0]);
+	CO_EXPECT_EQ(co__io_adopt(co_loop_current(), numbers[0], &io), 0);
+	CO_EXPECT_EQ(co_io_fd(io), numbers[1] + 1);
+	CO_EXPECT_EQ(co_io_write(io, "x", 1), 1);
+	for (int i = 0; i < 2; i++)
+		CO_EXPECT_EQ(fcntl(numbers[i], F_GETFD), -1);
+	CO_EXPECT_EQ(join_or_die(tasks[0]), -EBADF);
+	CO_EXPECT_EQ(co_cancel(tasks[1]), 0);
+	CO_EXPECT_EQ(join_or_die(tasks[1]), -ECANCELED);
+	CO_EXPECT_EQ(co_io_close(io), 0);
+	close(fds[0]);
+	close(fds[1]);
+
+	return 0;
+}
+
 /* --- The table -------------------------------------------------------------- */
 
 /* No process has so many descriptors, but a system could let it. */

@@ -390,6 +390,46 @@ CO_TEST(watch, a_node_is_the_callers_when_remove_has_returned)
 	return 0;
 }
 
+static void stay_long(struct co_resume_node *node, unsigned events)
+{
+	struct watch *watch = (struct watch *)node;
+
+	(void)events;
+	counter_set(&watch->inside, 1);
+	while (counter_get(&watch->calls) == 0)
+		usleep(100);
+	usleep(20000);
+	counter_set(&watch->inside, 0);
+}
+
+static void remove_meanwhile(void *arg)
+{
+	struct watch *watch = arg;
+
+	while (counter_get(&watch->inside) == 0)
+		usleep(100);
+	counter_set(&watch->calls, 1);
+	CO_EXPECT_EQ(co_loop_remove_fd(watch->loop, watch->fd), 0);
+	CO_EXPECT_EQ(counter_get(&watch->inside), 0);
+}
+
+CO_TEST(watch, a_thread_that_removes_waits_for_ready)
+{
+	struct test_thread thread;
+	struct watch watch;
+
+	open_watch(&watch, stay_long);
+	test_thread_start(&thread, watch.loop, remove_meanwhile, &watch);
+	CO_EXPECT_EQ(co_loop_add_fd(watch.loop, watch.fd, CO_READABLE,
+			&watch.node), 0);
+	say(&watch);
+	await(&watch.calls, 1);
+	test_thread_join(&thread);
+	close_watch(&watch);
+
+	return 0;
+}
+
 static void remove_it(void *arg)
 {
 	struct watch *watch = arg;
