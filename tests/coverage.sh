@@ -14,7 +14,6 @@
 #
 #	GCOVR_EXCL_LINE: why         this line, and its branches
 #	GCOVR_EXCL_BR_LINE: why      the branches of this line
-#	GCOVR_EXCL_START: why        from here to GCOVR_EXCL_STOP
 #
 # gcovr makes the report: of the tools that do, it is the one that counts a
 # branch once, however many objects have the line.
