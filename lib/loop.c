@@ -59,8 +59,7 @@ void *co__loop_allocate(struct co_loop *loop, size_t size)
 
 void co__loop_release(struct co_loop *loop, void *memory, size_t size)
 {
-	if (memory != NULL)
-		loop->allocator.release(loop->allocator.context, memory, size);
+	loop->allocator.release(loop->allocator.context, memory, size);
 }
 
 /* What an allocator gives need not begin at a cache line: where the block really

@@ -69,10 +69,11 @@ static inline bool co__loop_is_valid(const struct co_loop *loop)
 /* LOOP, or that of the calling task if it is NULL; NULL if there is none. */
 struct co_loop *co__loop_or_current(struct co_loop *loop);
 
+/* By the loop's allocator.  What is released isn't NULL. */
 void *co__loop_allocate(struct co_loop *loop, size_t size);
 void co__loop_release(struct co_loop *loop, void *memory, size_t size);
 
-/* The same, in cache lines of its own.  Not for NULL. */
+/* The same, in cache lines of its own. */
 void *co__loop_allocate_lines(struct co_loop *loop, size_t size);
 void co__loop_release_lines(struct co_loop *loop, void *memory, size_t size);
 

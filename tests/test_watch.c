@@ -215,8 +215,6 @@ CO_TEST(watch, what_cannot_be_watched_is_refused)
 	open_watch(&watch, only_count);
 	open_watch(&other, only_count);
 	CO_EXPECT_EQ(co_loop_remove_fd(loop, watch.fd), -ENOENT);
-	CO_EXPECT_EQ(co_loop_mod_fd(loop, watch.fd, CO_READABLE, &watch.node),
-			-ENOENT);
 	CO_EXPECT_EQ(co_loop_add_fd(loop, watch.fd, 0, &watch.node), -EINVAL);
 	CO_EXPECT_EQ(co_loop_add_fd(loop, watch.fd, 64, &watch.node), -EINVAL);
 	CO_EXPECT_EQ(co_loop_add_fd(loop, file, CO_READABLE, &watch.node),
@@ -233,6 +231,8 @@ CO_TEST(watch, what_cannot_be_watched_is_refused)
 	CO_EXPECT_EQ(co_io_open(loop, watch.fd, &io), -EEXIST);
 	CO_EXPECT_EQ(co_loop_remove_fd(loop, watch.fd), 0);
 	CO_EXPECT_EQ(co_loop_remove_fd(loop, watch.fd), -ENOENT);
+	CO_EXPECT_EQ(co_loop_mod_fd(loop, watch.fd, CO_READABLE, &watch.node),
+			-ENOENT);
 	CO_EXPECT_EQ(co_io_open(loop, watch.fd, &io), 0);
 	CO_EXPECT_EQ(co_loop_add_fd(loop, watch.fd, CO_READABLE, &watch.node),
 			-EEXIST);
@@ -428,6 +428,53 @@ CO_TEST(watch, a_thread_that_removes_waits_for_ready)
 	close_watch(&watch);
 
 	return 0;
+}
+
+/* A watch that removes another one. */
+struct remover {
+	struct watch watch;
+	struct watch *other;
+};
+
+static void remove_the_other(struct co_resume_node *node, unsigned events)
+{
+	struct remover *self = (struct remover *)node;
+
+	(void)events;
+	drain(&self->watch);
+	if (counter_add(&self->watch.calls, 1) == 0)
+		remove_meanwhile(self->other);
+}
+
+/* Two threads are in ready(), and one awaits the other. */
+static int remove_inside(void *arg)
+{
+	struct remover remover;
+	struct watch slow;
+
+	(void)arg;
+	open_watch(&slow, stay_long);
+	open_watch(&remover.watch, remove_the_other);
+	remover.other = &slow;
+	CO_EXPECT_EQ(co_loop_add_fd(slow.loop, slow.fd, CO_READABLE,
+			&slow.node), 0);
+	CO_EXPECT_EQ(co_loop_add_fd(slow.loop, remover.watch.fd, CO_READABLE,
+			&remover.watch.node), 0);
+	say(&slow);
+	await(&slow.inside, 1);
+	say(&remover.watch);
+	await(&slow.calls, 1);
+	CO_EXPECT_EQ(co_loop_remove_fd(slow.loop, remover.watch.fd), 0);
+	CO_EXPECT_EQ(counter_get(&slow.inside), 0);
+	close_watch(&slow);
+	close_watch(&remover.watch);
+
+	return 0;
+}
+
+Test(watch, ready_that_removes_another_waits_for_it)
+{
+	cr_assert_eq(run_in_loop(4, remove_inside, NULL), 0);
 }
 
 static void remove_it(void *arg)
