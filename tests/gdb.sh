@@ -44,7 +44,7 @@ debug()
 # part NAME: what was written between the lines <NAME and >.
 part()
 {
-	sed -n "/^<$1\$/,/^>\$/p" "$work/live" | sed '1d; $d'
+	sed -n "/^<$1\$/,/^>\$/p" "$work/live" | sed '1d; $d; /^warning: /d'
 }
 
 command -v gdb >/dev/null || skip_all 'no gdb'
