@@ -4,7 +4,7 @@
  * answers.c - the system of a simulated machine: see simulate.h
  *
  * Each call is replaced by the linker (--wrap).  A descriptor from FIRST_FD on
- * is one of ours: an epoll, and the event counter after it, which is all that it
+ * is one of ours: an epoll, and the event counter after it, which is all it
  * watches.
  */
 
