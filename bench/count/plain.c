@@ -29,11 +29,12 @@ SIZES(volatile_)
 SIZES(unaligned_)
 SIZES(unaligned_volatile_)
 
+/* By the types that gcc has for them. */
 void __tsan_init(void);
 void __tsan_func_entry(void *pc);
-void __tsan_func_exit(void);
-void __tsan_read_range(void *address, size_t size);
-void __tsan_write_range(void *address, size_t size);
+void __tsan_func_exit(void *pc);
+void __tsan_read_range(void *address, long size);
+void __tsan_write_range(void *address, long size);
 void *__tsan_memcpy(void *to, const void *from, size_t size);
 void *__tsan_memmove(void *to, const void *from, size_t size);
 void *__tsan_memset(void *to, int byte, size_t size);
@@ -47,8 +48,9 @@ void __tsan_func_entry(void *pc)
 	(void)pc;
 }
 
-void __tsan_func_exit(void)
+void __tsan_func_exit(void *pc)
 {
+	(void)pc;
 }
 
 static void range(const char *address, size_t size, bool writes)
@@ -57,14 +59,14 @@ static void range(const char *address, size_t size, bool writes)
 		count_plain(address + i, writes);
 }
 
-void __tsan_read_range(void *address, size_t size)
+void __tsan_read_range(void *address, long size)
 {
-	range(address, size, false);
+	range(address, (size_t)size, false);
 }
 
-void __tsan_write_range(void *address, size_t size)
+void __tsan_write_range(void *address, long size)
 {
-	range(address, size, true);
+	range(address, (size_t)size, true);
 }
 
 /* clang's names for what it copies. */
