@@ -41,17 +41,17 @@ most()
 }
 
 # Read-modify-writes for each operation.  The channel's are two, and those of a
-# switch in 128 operations.
+# switch in 128 operations.  With real threads new stacks may be needed.
 while read -r name rmw
 do
 	for program in rows simulate
 	do
-		count "$program" "$name" 1
+		count $program "$name" 1
 		most rmw "$rmw"
 		most fence 0
 		most moves 0
-		most calls 0
 	done
+	most calls 0
 done <<END
 yield 1.0001
 spawn 4.001
