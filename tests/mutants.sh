@@ -228,7 +228,7 @@ run()
 	torture)
 		timeout 100 "$@" ;;
 	replay)
-		timeout 20 "$1" "$top/tests/fuzz/corpus/$2"/* ;;
+		timeout 60 "$1" "$top/tests/fuzz/corpus/$2"/* ;;
 	esac
 }
 
