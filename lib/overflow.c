@@ -238,7 +238,7 @@ static size_t altstack_size(void)
 	long least = sysconf(_SC_MINSIGSTKSZ);
 
 	if (least > 0 && (size_t)least > size)
-		size = (size_t)least;	/* GCOVR_EXCL_LINE: on no processor yet */
+		size = (size_t)least;	/* GCOVR_EXCL_LINE: on no processor */
 #endif
 
 	return (size + page - 1) / page * page;

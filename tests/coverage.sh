@@ -97,7 +97,8 @@ count()
 	run auto check-programs || return
 	# Whatever the scale, each call of the library is to fail.
 	CO_TEST_SCALE=1 run auto check TESTS=tests/test_fault || return
-	COLOOP_BACKEND=poll COLOOP_THREADS=4 run auto check TESTS="$poll" || return
+	COLOOP_BACKEND=poll COLOOP_THREADS=4 run auto check TESTS="$poll" ||
+		return
 	run plain check-TESTS TESTS="$plain" || return
 	# What hardly any schedule brings about gets more of them.
 	explore 500 '' && explore 3000 'lock: released' &&
@@ -154,8 +155,8 @@ report()
 	gcovr --root "$top" -a auto.json -a plain.json \
 		--html-details html/index.html --html-title libcoloop \
 		--txt lines.txt --print-summary >summary || return
-	echo "coverage: $(figure lines) of the lines, $(figure branches) of the" \
-		"branches: $(pwd)/html/index.html"
+	echo "coverage: $(figure lines) of the lines," \
+		"$(figure branches) of the branches: $(pwd)/html/index.html"
 	is_enough lines 100 && is_enough branches "$branches" && return
 	# Which lines they are.
 	awk '/^(lib|include)/ && NF > 4' lines.txt

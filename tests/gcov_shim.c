@@ -3,9 +3,9 @@
 /*
  * gcov_shim.c - what a process has run is counted however it ends
  *
- * The counters that gcc's --coverage adds are written to files by exit(3).  Some
- * tests end a process of theirs by _exit(2), or let it die of a fault.  These
- * definitions of _exit(2) and sigaction(2) write them before.
+ * The counters that gcc's --coverage adds are written to files by exit(3).
+ * Some tests end a process of theirs by _exit(2), or let it die of a fault.
+ * These definitions of _exit(2) and sigaction(2) write them before.
  */
 
 #include <dlfcn.h>

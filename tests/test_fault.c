@@ -240,7 +240,7 @@ Test(fault, without_the_finer_call_a_long_wait_can_be_woken)
 }
 #endif
 
-/* --- Closed amid a transfer ---------------------------------------------- */
+/* --- Closed amid a transfer ------------------------------------------- */
 
 static void close_it(void *io)
 {
@@ -392,7 +392,7 @@ CO_TEST_ON_ONE_THREAD(fault, a_server_whose_socket_does_not_listen_closes)
 	return 0;
 }
 
-/* --- Servers that hold a connection ---------------------------------------- */
+/* --- Servers that hold a connection ----------------------------------- */
 
 #ifdef HAVE_EPOLL
 static struct co_loop *loop_with_epoll(void)

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 
 /*
- * test_io_rare.c - what a call on a descriptor meets only if others come between
+ * test_io_rare.c - what a call on a descriptor meets if others come between
  *
  * The other comes at the moment that is wanted: in the place of the system
  * call, or of the allocator.
@@ -34,7 +34,7 @@ static void close_ends(struct ends *ends)
 	close(ends->fds[1]);
 }
 
-/* --- Calls in vain ---------------------------------------------------------- */
+/* --- Calls in vain -------------------------------------------------------- */
 
 struct vain {
 	struct ends ends;
@@ -80,7 +80,7 @@ CO_TEST(io_rare, an_event_for_nothing_is_waited_over)
 	return 0;
 }
 
-/* --- Closed in between ------------------------------------------------------ */
+/* --- Closed in between ---------------------------------------------------- */
 
 static ssize_t close_meanwhile(int fd, void *arg)
 {
@@ -142,7 +142,7 @@ CO_TEST(io_rare, what_others_have_closed_is_not_waited_for)
 	return 0;
 }
 
-/* --- Both directions -------------------------------------------------------- */
+/* --- Both directions ------------------------------------------------------ */
 
 static int wait_both(void *io)
 {
@@ -196,7 +196,7 @@ CO_TEST(io_rare, one_task_waits_for_both_directions)
 	return 0;
 }
 
-/* --- Parts ------------------------------------------------------------------ */
+/* --- Parts ---------------------------------------------------------------- */
 
 /* Some more parts of a byte than the system takes at once. */
 static ssize_t write_many_parts(int fd)
@@ -230,7 +230,7 @@ CO_TEST_ON_ONE_THREAD(io_rare, only_where_bytes_are_all_alike_parts_are_split)
 	return 0;
 }
 
-/* --- Descriptors that several know ------------------------------------------ */
+/* --- Descriptors that several know ---------------------------------------- */
 
 static void do_nothing(struct co_resume_node *node, unsigned events)
 {
@@ -349,7 +349,7 @@ CO_TEST_ON_ONE_THREAD(io_rare, a_socket_passes_over_the_numbers_of_lost_waits)
 	return 0;
 }
 
-/* --- The table -------------------------------------------------------------- */
+/* --- The table ------------------------------------------------------------ */
 
 /* No process has so many descriptors, but a system could let it. */
 CO_TEST_ON_ONE_THREAD(io_rare, numbers_beyond_the_table_are_refused)

@@ -188,7 +188,7 @@ static int wait_coarsely(struct co__poller *poller, struct epoll_event *bits,
 		n = epoll_wait(poller->epoll_fd, bits, max, INT_MAX);
 		if (n != 0)
 			return n;
-		timeout -= LONGEST_MILLISECONDS; /* GCOVR_EXCL_LINE: in 24 days */
+		timeout -= LONGEST_MILLISECONDS; /* GCOVR_EXCL_LINE: 24 days */
 	}
 
 	return epoll_wait(poller->epoll_fd, bits, max,
