@@ -284,7 +284,7 @@ CO_TEST_ON_ONE_THREAD(task, senseless_attributes_are_refused)
 {
 	static const size_t bad[] = { 1, 4096, 16384 - 1,
 			((size_t)1 << 30) + 1, SIZE_MAX / 2, SIZE_MAX };
-	struct co_task *const none = (struct co_task *)&bad;
+	struct co_task *const none = (struct co_task *)(void *)&bad;
 	struct co_task *task = none;
 	struct co_task_attr attr = CO_TASK_ATTR_INIT;
 	size_t i;
