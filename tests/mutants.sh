@@ -210,6 +210,9 @@ link_replay()
 
 # --- Seeing it ----------------------------------------------------------------
 
+# Seconds after which a test hangs: what is to pass may be slow.
+patience=60
+
 # run PROGRAM ARGUMENT...: as $how says; status 0 if nothing was found.
 run()
 {
@@ -223,12 +226,11 @@ run()
 		[ -n "$EXPLORE_SECONDS" ] || timeout 300 "$1" --brief \
 			--scenario "$2" --runs 5000 ;;
 	unit)
-		CO_TEST_TIMEOUT=${CO_TEST_TIMEOUT:-10} timeout 100 \
-			"$1" --filter "$2" ;;
+		CO_TEST_TIMEOUT=$patience timeout 100 "$1" --filter "$2" ;;
 	torture)
 		timeout 100 "$@" ;;
 	replay)
-		timeout 60 "$1" "$top/tests/fuzz/corpus/$2"/* ;;
+		timeout "$patience" "$1" "$top/tests/fuzz/corpus/$2"/* ;;
 	esac
 }
 
@@ -299,8 +301,10 @@ try()
 # even be run is no proof.
 found()
 {
+	patience=4
 	run "$work/check" "$@" >"$work/log" 2>&1 </dev/null
 	status=$?
+	patience=60
 	case $how in
 	explore) grep -q '^not ok' "$work/log" ;;
 	unit) [ $status = 124 ] || grep -qE '^\[(FAIL|----)\]|CRASH' "$work/log" ;;
