@@ -135,10 +135,10 @@ static struct co_task *steal_next(struct co__worker *worker,
 	if (AO_load(&victim->next) == 0 || !co__near_slot_is_open(victim))
 		return NULL;
 	task = co__near_take_next(victim);
-	if (task == NULL)
-		return NULL;
-	AO_store(&worker->steals, AO_load(&worker->steals) + 1);
-	CO__PROBE3(steal, worker->index, victim->index, 1);
+	if (task != NULL) {
+		AO_store(&worker->steals, AO_load(&worker->steals) + 1);
+		CO__PROBE3(steal, worker->index, victim->index, 1);
+	}
 
 	return task;
 }

@@ -95,11 +95,11 @@ static void tell(struct co__worker *worker, co_time now)
 		co__task_copy_name(task, name);
 		stall.spawned_at = (const void *)AO_load(&task->spawned_at);
 	}
-	if (!is_same(worker, now))
-		return;
-	watch->told = true;
-	put_in_words(&stall, text, sizeof text - 1);
-	report(worker->loop, &stall, text);
+	if (is_same(worker, now)) {
+		watch->told = true;
+		put_in_words(&stall, text, sizeof text - 1);
+		report(worker->loop, &stall, text);
+	}
 }
 
 void co__stall_look(struct co_loop *loop, co_time now, co_time passed)

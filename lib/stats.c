@@ -13,10 +13,8 @@ static size_t count_queued(const struct co__worker *worker)
 	size_t length = co__runq_length(&worker->queue);
 
 	/* The two that it is made of may not belong together: see runq.h. */
-	if (length > CO__RUNQ_SIZE)
-		length = 0;
-
-	return length + (AO_load(&worker->next) != 0);
+	return (length <= CO__RUNQ_SIZE ? length : 0)
+			+ (AO_load(&worker->next) != 0);
 }
 
 static void add_worker(struct co_loop_stats *stats,
