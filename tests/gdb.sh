@@ -54,9 +54,22 @@ debug -ex run --args /bin/true | grep -q 'exited normally' ||
 readelf -S "$program" "$build/.libs/libcoloop.so" 2>/dev/null |
 	grep -q '\.debug_info' || skip_all 'built without debug information'
 
+# What a process and its core file are to show alike.
+cat >"$work/views" <<'END'
+echo <loops\n
+info coloop loops
+echo >\n
+echo <tasks\n
+info coloop tasks
+echo >\n
+echo <frames\n
+coloop bt all
+echo >\n
+END
+
 # --- A process ------------------------------------------------------------------
 
-cat >"$work/commands" <<'END'
+{ cat <<'END'; cat "$work/views"; cat <<'END2'; } >"$work/commands"
 break stop_here
 run
 thread 2
@@ -67,15 +80,7 @@ info frame
 info registers
 thread apply all -q backtrace
 echo >\n
-echo <loops\n
-info coloop loops
-echo >\n
-echo <tasks\n
-info coloop tasks
-echo >\n
-echo <frames\n
-coloop bt all
-echo >\n
+END
 echo <command\n
 coloop task getter frame function in_get
 coloop task getter frame apply level 4-100 -q info locals
@@ -100,7 +105,7 @@ backtrace
 echo >\n
 echo <wrong\n
 coloop bt nobody
-END
+END2
 # What fails ends a file of commands, so each of these is an argument.
 debug -x "$src/gdb/coloop.py" -x "$work/commands" \
 	-ex 'coloop bt' -ex 'coloop bt 0x1000' -ex 'info coloop tasks 1' \
@@ -212,17 +217,6 @@ result 'the process goes on undisturbed, and ends well'
 
 # --- Its core file --------------------------------------------------------------
 
-cat >"$work/commands" <<'END'
-echo <loops\n
-info coloop loops
-echo >\n
-echo <tasks\n
-info coloop tasks
-echo >\n
-echo <frames\n
-coloop bt all
-echo >\n
-END
 # parts: what is to be the same, but for the numbers of frames, which depend on
 # the thread that was selected.
 parts()
@@ -233,7 +227,7 @@ parts()
 }
 
 parts >"$work/of-live"
-debug -x "$src/gdb/coloop.py" -x "$work/commands" "$program" "$work/core" \
+debug -x "$src/gdb/coloop.py" -x "$work/views" "$program" "$work/core" \
 	>"$work/core.out"
 mv "$work/core.out" "$work/live"
 parts >"$work/of-core"

@@ -173,12 +173,13 @@ link_program()
 		$others $PROGRAM_LIBRARIES
 }
 
-# The parts of the fuzz target $1, without the library.
-parts_of()
+# The objects of the fuzz target $1, without the library.
+objects_of()
 {
+	echo "tests/fuzz/$1.o tests/fuzz/fuzz.o tests/fuzz/replay.o"
 	case $1 in
-	chat) parts='examples/chat_line.o' ;;
-	http) parts='examples/http_open.o examples/http_parse.o' ;;
+	chat) echo examples/chat_line.o ;;
+	http) echo examples/http_open.o examples/http_parse.o ;;
 	*)
 		for object in tests/fuzz/*.o
 		do
@@ -187,18 +188,14 @@ parts_of()
 			fuzz.o|replay.o) ;;
 			*) echo "$object" ;;
 			esac
-		done
-		parts= ;;
+		done ;;
 	esac
-	# shellcheck disable=SC2086
-	printf '%s\n' tests/fuzz/$1.o tests/fuzz/fuzz.o tests/fuzz/replay.o \
-		$parts
 }
 
 link_replay()
 {
 	others=
-	for object in $(parts_of "$1")
+	for object in $(objects_of "$1")
 	do
 		[ -e "$work/program/$(echo "$object" | tr / _)" ] ||
 			others="$others $object"

@@ -314,6 +314,29 @@ TEST_UNUSED static int join_or_die(struct co_task *task)
 	return result;
 }
 
+/* What many tasks do that only wait. */
+TEST_UNUSED static int sleep_for_ever(void *arg)
+{
+	(void)arg;
+	return co_sleep_until(CO_NEVER);
+}
+
+TEST_UNUSED static int sleep_for_an_hour(void *arg)
+{
+	(void)arg;
+	return co_sleep(CO_HOUR);
+}
+
+/* What co_loop_stats() says of LOOP. */
+TEST_UNUSED static struct co_loop_stats figures(struct co_loop *loop)
+{
+	struct co_loop_stats stats = { .size = sizeof stats };
+
+	CO_EXPECT_EQ(co_loop_stats(loop, &stats), 0);
+
+	return stats;
+}
+
 /* Spawn COUNT tasks FN(ARG) in the loop of the calling task; join them all.
  * Each must return 0. */
 TEST_UNUSED static void spawn_and_join_all(size_t count, co_task_fn *fn,

@@ -8,12 +8,6 @@
 
 /* --- Tasks to cancel --------------------------------------------------- */
 
-static int sleep_for_ever(void *arg)
-{
-	(void)arg;
-	return co_sleep_until(CO_NEVER);
-}
-
 static int yield_for_ever(void *arg)
 {
 	int rc;

@@ -44,12 +44,6 @@ static int return_seven(void *arg)
 	return 7;
 }
 
-static int sleep_for_ever(void *arg)
-{
-	(void)arg;
-	return co_sleep_until(CO_NEVER);
-}
-
 static int get_one(void *arg)
 {
 	char item;

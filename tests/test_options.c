@@ -164,12 +164,6 @@ Test(options, the_number_of_threads_can_be_chosen)
 
 /* --- Destroy ----------------------------------------------------------- */
 
-static int sleep_for_ever(void *arg)
-{
-	(void)arg;
-	return co_sleep_until(CO_NEVER);
-}
-
 static void leave_parked(struct co_task *task, void *arg)
 {
 	(void)task;

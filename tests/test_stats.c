@@ -6,28 +6,7 @@
 
 #include <unistd.h>
 
-static struct co_loop_stats figures(struct co_loop *loop)
-{
-	struct co_loop_stats stats = { .size = sizeof stats };
-
-	CO_EXPECT_EQ(co_loop_stats(loop, &stats), 0);
-
-	return stats;
-}
-
 /* --- Tasks ------------------------------------------------------------- */
-
-static int sleep_for_ever(void *arg)
-{
-	(void)arg;
-	return co_sleep_until(CO_NEVER);
-}
-
-static int sleep_for_an_hour(void *arg)
-{
-	(void)arg;
-	return co_sleep(CO_HOUR);
-}
 
 static int get(void *arg)
 {

@@ -215,12 +215,6 @@ CO_TEST(time, ten_thousand_tasks_sleep_at_once)
 	return 0;
 }
 
-static int sleep_for_an_hour(void *arg)
-{
-	(void)arg;
-	return co_sleep(CO_HOUR);
-}
-
 CO_TEST(time, a_cancel_ends_a_sleep)
 {
 	enum { COUNT = 20 };

@@ -7,8 +7,9 @@
  *
  * Threads     A loop of N threads uses the thread that calls co_loop_run()
  *             and N - 1 more, and one that looks after them if N > 1 or if
- *             stalls are to be reported; they live as long as that call.  Several loops may run in one
- *             process, each in threads of its own.
+ *             stalls are to be reported; they live as long as that call.
+ *             Several loops may run in one process, each in threads of its
+ *             own.
  * Ownership   The creator owns the loop and destroys it.  The loop owns its
  *             tasks' stacks.
  */
