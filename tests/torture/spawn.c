@@ -11,7 +11,10 @@
 
 #include "torture.h"
 
-enum { SLOTS = 16, PARENTS = 24, FOREIGNERS = 2, THREADS = 4, MARK = 0x5eed };
+enum {
+	SLOTS = 16, PARENTS = 24, FOREIGNERS = 2, THREADS = 4, MARK = 0x5eed,
+	LIVE_MOST = 4096	/* a stack takes two mappings on an old kernel */
+};
 
 struct storm {
 	const struct torture *torture;
@@ -69,12 +72,29 @@ static int child(void *arg)
 	return MARK;
 }
 
+/*
+ * Nobody waits for a detached child, so on a slow machine they would become
+ * more and more, until no stack is left.  Foreign threads can't yield as a
+ * task.
+ */
+static void wait_for_room(struct storm *storm)
+{
+	size_t ended = counter_get(&storm->ended);
+
+	while (counter_get(&storm->spawned) - ended > LIVE_MOST) {
+		if (co_yield() != 0)
+			sched_yield();
+		ended = counter_get(&storm->ended);
+	}
+}
+
 static struct co_task *spawn_child(struct storm *storm, uint64_t *random,
 		bool may_be_cancelled, bool detached)
 {
 	struct order *order = malloc(sizeof *order);
 	struct co_task *task = NULL;
 
+	wait_for_room(storm);
 	test_die_unless(order != NULL, "malloc", __FILE__, __LINE__);
 	order->storm = storm;
 	order->random = test_random(random);
