@@ -36,6 +36,10 @@
 #define CO__RUNQ_SIZE 1024u	/* a power of two */
 #define CO__RUNQ_LAP ((AO_t)2 * CO__RUNQ_SIZE)
 
+/* How many turns before its own a task is fetched into the caches: memory takes
+ * as long as ten switches.  A shorter queue has its tasks there anyway. */
+#define CO__RUNQ_FAR 10u
+
 /* In an entry of the ring: the task has never run. */
 #define CO__RUNQ_NEW ((AO_t)1)
 
@@ -74,17 +78,20 @@ static inline bool co__runq_push(struct co__runq *queue, struct co_task *task)
 	return true;
 }
 
-/* Have the memory fetched that the turns after the next one need: the control
- * block of one task, the stack of the one before.  Thieves may take both
- * meanwhile; nothing is done to them. */
+/* Have the memory fetched that coming turns need, early enough if it is in no
+ * cache: the control block of one task, and the stack of another, which the
+ * control block names.  Thieves may take both meanwhile; nothing is done to
+ * them. */
 static inline void co__runq_prefetch(const struct co__runq *queue, AO_t head)
 {
 #ifndef CO__TSAN
-	AO_t first = AO_load(&queue->ring[(head + 1) % CO__RUNQ_SIZE]);
-	AO_t second = AO_load(&queue->ring[(head + 2) % CO__RUNQ_SIZE]);
+	AO_t early = AO_load(&queue->ring[(head + CO__RUNQ_FAR)
+			% CO__RUNQ_SIZE]);
+	AO_t late = AO_load(&queue->ring[(head + CO__RUNQ_FAR / 2)
+			% CO__RUNQ_SIZE]);
 
-	__builtin_prefetch((const struct co_task *)second);
-	co__context_prefetch(&co__runq_task((struct co_task *)first)->context);
+	__builtin_prefetch((const struct co_task *)early);
+	co__context_prefetch(&co__runq_task((struct co_task *)late)->context);
 #else
 	(void)queue;
 	(void)head;
@@ -100,7 +107,7 @@ static inline struct co_task *co__runq_take(struct co__runq *queue,
 	for (;;) {
 		AO_t length = AO_load(&queue->tail) - head;
 
-		if (length > 2) {
+		if (length > CO__RUNQ_FAR) {
 			if (prefetches)
 				co__runq_prefetch(queue, head);
 		} else if (length == 0) {
