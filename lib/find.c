@@ -105,17 +105,35 @@ static struct co_task *take_pinned(struct co__worker *worker)
 			private_));
 }
 
-/* Take half of VICTIM's queue: the first to run, the rest to our own. */
+/* Take half of VICTIM's queue, or what it wanted to run next, into LOOT.
+ * Returns how many. */
+static unsigned rob(struct co__worker *victim,
+		struct co_task *loot[STEAL_BATCH])
+{
+	bool shares = co__near_shares(victim, co__runq_length(&victim->queue));
+	unsigned n = co__runq_rob(&victim->queue, loot, STEAL_BATCH, !shares);
+
+	if (n != 0 || !co__near_slot_is_open(victim))
+		return n;
+	loot[0] = co__near_take_next(victim);
+
+	return loot[0] != NULL;
+}
+
+/* Take from VICTIM what it has to share: the first to run, the rest to our own
+ * queue. */
 static struct co_task *steal_from(struct co__worker *worker,
 		struct co__worker *victim)
 {
-	struct co_task *stolen[STEAL_BATCH];
-	bool shares = co__near_shares(victim, co__runq_length(&victim->queue));
-	unsigned n = co__runq_rob(&victim->queue, stolen, STEAL_BATCH,
-			!shares);
+	struct co_task *loot[STEAL_BATCH];
+	unsigned n = 0;
 
+	if (co__near_has_to_share(victim) && co__bias_visit(&victim->bias)) {
+		n = rob(victim, loot);
+		co__bias_end_visit(&victim->bias);
+	}
 	for (unsigned i = 1; i < n; i++)
-		co__near_push_entry(worker, stolen[i]);
+		co__near_push_entry(worker, loot[i]);
 	if (n > 1)
 		co__idle_notify(worker->loop);
 	if (n == 0)
@@ -123,24 +141,7 @@ static struct co_task *steal_from(struct co__worker *worker,
 	AO_store(&worker->steals, AO_load(&worker->steals) + n);
 	CO__PROBE3(steal, worker->index, victim->index, n);
 
-	return co__runq_task(stolen[0]);
-}
-
-/* Take what VICTIM wanted to run next, if that is open to others. */
-static struct co_task *steal_next(struct co__worker *worker,
-		struct co__worker *victim)
-{
-	struct co_task *task;
-
-	if (AO_load(&victim->next) == 0 || !co__near_slot_is_open(victim))
-		return NULL;
-	task = co__near_take_next(victim);
-	if (task != NULL) {
-		AO_store(&worker->steals, AO_load(&worker->steals) + 1);
-		CO__PROBE3(steal, worker->index, victim->index, 1);
-	}
-
-	return task;
+	return co__runq_task(loot[0]);
 }
 
 static struct co_task *steal(struct co__worker *worker)
@@ -156,8 +157,6 @@ static struct co_task *steal(struct co__worker *worker)
 		if (victim == worker)
 			continue;
 		task = steal_from(worker, victim);
-		if (task == NULL)
-			task = steal_next(worker, victim);
 		if (task != NULL)
 			return task;
 	}
@@ -170,14 +169,9 @@ bool co__loop_has_work(struct co_loop *loop)
 	if (co__inject_has_some(&loop->inject)
 			|| AO_load(&loop->spill.count) != 0)
 		return true;
-	for (unsigned i = 0; i < loop->threads; i++) {
-		struct co__worker *worker = &loop->workers[i];
-
-		if (co__near_has_to_share(worker))
+	for (unsigned i = 0; i < loop->threads; i++)
+		if (co__near_has_to_share(&loop->workers[i]))
 			return true;
-		if (AO_load(&worker->next) != 0 && co__near_slot_is_open(worker))
-			return true;
-	}
 
 	return false;
 }
@@ -199,6 +193,20 @@ static bool is_time_to_poll(struct co__worker *worker)
 			% POLL_AT_LEAST == 0;
 }
 
+void co__near_set_bias(struct co__worker *worker, bool fine)
+{
+	AO_t visits = AO_load(&worker->bias.visits);
+	bool quiet = fine && visits == worker->visits;
+	bool owned;
+
+	worker->visits = visits;
+	worker->quiet_turns = quiet ? worker->quiet_turns + 1 : 0;
+	owned = worker->loop->threads == 1
+		|| (worker->quiet_turns >= CO__QUIET_TURNS
+			&& co__os_has_barrier());
+	co__bias_set(&worker->bias, owned ? CO__BIAS_OWNED : CO__BIAS_SHARED);
+}
+
 /* Look at everything that co__near_pick doesn't. */
 static void look_around(struct co__worker *worker)
 {
@@ -214,6 +222,9 @@ static void look_around(struct co__worker *worker)
 	if (now >= worker->turn_ends) {
 		worker->turn_ends = now + CO__TURN;
 		worker->next_streak = CO__NEXT_STREAK;
+		/* A look that came late says nothing: perhaps the thread was
+		 * kept from running. */
+		co__near_set_bias(worker, fine || was_fine);
 	}
 	co__near_trim(worker, now);
 	run_timers(worker, now);
@@ -252,6 +263,7 @@ struct co_task *co__find_task(struct co__worker *worker)
 			return task;
 		}
 		AO_store(&worker->fine, 0);
+		co__near_set_bias(worker, false);
 		co__idle_sleep(worker);
 	}
 

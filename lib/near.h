@@ -5,7 +5,9 @@
 /*
  * near.h - the tasks that are near a worker: its queue and its run-next slot
  *
- * For the worker's own thread, but for what says otherwise.
+ * For the worker's own thread, but for what says otherwise.  Who takes a task
+ * from there goes through the door of `bias': the worker enters or uses atomic
+ * operations, all others visit.
  */
 
 #include "loop.h"
@@ -32,14 +34,15 @@ static inline bool co__near_shares(const struct co__worker *worker,
 			|| co__near_is_stuck(worker);
 }
 
-/* Whether WORKER has something in its queue that another may take.  Any
- * thread. */
+/* Whether WORKER has something that another may take.  Any thread. */
 static inline bool co__near_has_to_share(const struct co__worker *worker)
 {
 	size_t length = co__runq_length(&worker->queue);
 
-	return length != 0 && (co__near_shares(worker, length)
-			|| co__runq_has_new(&worker->queue));
+	return (length != 0 && (co__near_shares(worker, length)
+			|| co__runq_has_new(&worker->queue)))
+		|| (AO_load(&worker->next) != 0
+			&& co__near_slot_is_open(worker));
 }
 
 /* Move half of the full queue to the spill, and append ENTRY. */
@@ -61,6 +64,11 @@ static inline void co__near_push(struct co__worker *worker,
 
 	co__near_push_entry(worker, (struct co_task *)((AO_t)task | is_new));
 }
+
+/* A CO__TURN is over.  Let WORKER have its queue and slot to itself if nobody
+ * else is in its loop; or if it has been FINE for CO__QUIET_TURNS, in which
+ * nobody came. */
+void co__near_set_bias(struct co__worker *worker, bool fine);
 
 /* There is work that WORKER does not run next. */
 static inline void co__near_tell(struct co__worker *worker)
@@ -89,8 +97,9 @@ static inline struct co_task *co__near_take_next(struct co__worker *worker)
 	return (struct co_task *)next;
 }
 
-/* The next task nearby, or NULL if there is none. */
-static co__always_inline struct co_task *co__near_pick(
+/* The next task nearby, or NULL if there is none, while others may take tasks
+ * too. */
+static co__always_inline struct co_task *co__near_pick_shared(
 		struct co__worker *worker)
 {
 	struct co_task *task;
@@ -107,6 +116,41 @@ static co__always_inline struct co_task *co__near_pick(
 	task = co__runq_task(co__runq_take(&worker->queue, true));
 
 	return co__likely(task != NULL) ? task : co__near_take_next(worker);
+}
+
+/* The same while they may not. */
+static co__always_inline struct co_task *co__near_pick_alone(
+		struct co__worker *worker)
+{
+	AO_t next = AO_load(&worker->next);
+	struct co_task *task;
+
+	if (next == 0 || worker->next_streak >= CO__NEXT_STREAK) {
+		worker->next_streak = 0;
+		task = co__runq_task(co__runq_take_alone(&worker->queue,
+				true));
+		if (co__likely(task != NULL || next == 0))
+			return task;
+	} else {
+		worker->next_streak++;
+	}
+	AO_store(&worker->next, 0);
+
+	return (struct co_task *)next;
+}
+
+/* The same in any case. */
+static co__always_inline struct co_task *co__near_pick(
+		struct co__worker *worker)
+{
+	struct co_task *task;
+
+	if (co__unlikely(!co__bias_enter(&worker->bias)))
+		return co__near_pick_shared(worker);
+	task = co__near_pick_alone(worker);
+	co__bias_leave(&worker->bias);
+
+	return task;
 }
 
 /* Trim some stacks, if it is time to at NOW. */

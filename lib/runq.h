@@ -123,6 +123,22 @@ static inline struct co_task *co__runq_take(struct co__runq *queue,
 	}
 }
 
+/* The same while nobody else takes anything. */
+static inline struct co_task *co__runq_take_alone(struct co__runq *queue,
+		bool prefetches)
+{
+	AO_t head = AO_load(&queue->head), length = AO_load(&queue->tail) - head;
+
+	if (length == 0)
+		return NULL;
+	if (length > CO__RUNQ_FAR && prefetches)
+		co__runq_prefetch(queue, head);
+	AO_store(&queue->head, head + 1);
+
+	return (struct co_task *)AO_load(
+			&queue->ring[head % CO__RUNQ_SIZE]);
+}
+
 /* Take the oldest, or NULL.  The owner. */
 static inline struct co_task *co__runq_pop(struct co__runq *queue)
 {
@@ -151,6 +167,20 @@ static inline struct co_task *co__runq_pop_newest(struct co__runq *queue)
 	AO_store_release(&queue->tail, tail);
 
 	return NULL;
+}
+
+/* The same while nobody else takes anything. */
+static inline struct co_task *co__runq_pop_newest_alone(struct co__runq *queue)
+{
+	AO_t tail = AO_load(&queue->tail);
+
+	if (AO_load(&queue->head) == tail)
+		return NULL;
+	/* Release: as Q2 of those that stay. */
+	AO_store_release(&queue->tail, tail - 1);
+
+	return (struct co_task *)AO_load(
+			&queue->ring[(tail - 1) % CO__RUNQ_SIZE]);
 }
 
 /* Whether the oldest has never run, as far as can be seen. */

@@ -137,8 +137,18 @@ static inline bool may_prefer(const struct co__worker *worker)
  * NULL. */
 static inline struct co_task *pick_newest(struct co__worker *worker)
 {
-	return may_prefer(worker) && AO_load(&worker->next) == 0
-		? co__runq_task(co__runq_pop_newest(&worker->queue)) : NULL;
+	struct co_task *task;
+
+	if (!may_prefer(worker) || AO_load(&worker->next) != 0)
+		return NULL;
+	if (co__likely(co__bias_enter(&worker->bias))) {
+		task = co__runq_pop_newest_alone(&worker->queue);
+		co__bias_leave(&worker->bias);
+	} else {
+		task = co__runq_pop_newest(&worker->queue);
+	}
+
+	return co__runq_task(task);
 }
 
 /* What runs after a task that leaves, or NULL: the scheduler.  PREFERRED, which
@@ -380,6 +390,7 @@ int co__worker_init(struct co__worker *worker, struct co_loop *loop,
 	worker->index = index;
 	worker->random = 0x9e3779b9u * (index + 1);
 	worker->stuck_at = (AO_t)-1;
+	co__near_set_bias(worker, false);
 	co_queue_init(&worker->pinned);
 	co__wheel_init(&worker->wheel, co_now());
 	if (sem_init(&worker->sleep, 0, 0) < 0)

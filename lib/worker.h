@@ -37,6 +37,7 @@
 
 #include <coloop/queue.h>
 
+#include "bias.h"
 #include "frame.h"
 #include "inject.h"
 #include "os/os.h"
@@ -53,6 +54,7 @@
 #define CO__EAGER 16u
 #define CO__NEXT_STREAK 16u
 #define CO__TURN (1 * CO_MILLISECOND)
+#define CO__QUIET_TURNS 2u
 #define CO__EVENTS 256
 
 /* What the thread of a worker does. */
@@ -79,6 +81,8 @@ struct co__worker {
 	co_time turn_ends;		/* see CO__TURN */
 	co_time looked;			/* when it looked around last */
 	co_time trims_next;		/* see CO__TRIM_TICK */
+	AO_t visits;			/* of the bias, at the last turn */
+	unsigned quiet_turns;		/* since one in which somebody came */
 	unsigned random;		/* state of a generator */
 	bool searching;			/* counted in idle.searching */
 	struct co_loop *loop;		/* constant */
@@ -101,12 +105,14 @@ struct co__worker {
 					 * the monitor allowed to steal all */
 	AO_t eager;			/* relaxed: wake-ups for which the slot
 					 * is open, this one included: Sharing */
+	struct co__bias bias;		/* of `next' and `queue': near.h */
 	AO_t seen_at;			/* monitor: `switches' at its last look */
 	AO_t clock;			/* relaxed: the stamp of the last look at
 					 * the clock, its own or the monitor's */
 	struct co__runq queue;
 	struct co_queue pinned;		/* put: anyone; get: owner */
-	struct co__wheel wheel;
+	/* All look at it, so it isn't in the line of the queue's ends. */
+	struct co__wheel wheel __attribute__((aligned(64)));
 
 	/* Sleeping: see idle.h. */
 	struct co__list idle_link;	/* lock: idle */

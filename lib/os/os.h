@@ -20,6 +20,7 @@
  *             generation that it keeps in the key.
  */
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -78,5 +79,13 @@ extern const struct co__os_backend co__os_poll;
 
 /* The backend called NAME, or the best one for NULL; NULL if there is none. */
 const struct co__os_backend *co__os_backend(const char *name);
+
+/* Order, in each thread of this process, every memory access before some moment
+ * of this call before every one after it.  It takes microseconds.  Negative
+ * errno values of membarrier(2); -ENOSYS. */
+int co__os_barrier(void);
+
+/* Whether that can be expected to succeed. */
+bool co__os_has_barrier(void);
 
 #endif

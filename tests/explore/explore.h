@@ -124,4 +124,7 @@ int explore_loop_run(unsigned threads, co_task_fn *fn, void *arg);
  * many a lost wake-up, so without this its timeouts never pass. */
 void explore_with_monitor(void);
 
+/* In this run a fence in all threads may fail. */
+void explore_with_failing_barriers(void);
+
 #endif

@@ -94,6 +94,27 @@ static void run_meet_three(void)
 	explore_expect(explore_loop_run(3, let_all_meet, (void *)3), 0);
 }
 
+/* The worker of the calling task has its queue and slot to itself. */
+static void be_alone(void)
+{
+	co__bias_set(&co__worker_get()->bias, CO__BIAS_OWNED);
+}
+
+static int let_all_meet_alone(void *arg)
+{
+	be_alone();
+	for (AO_t i = 0; i < (AO_t)arg; i++)
+		explore_expect(co_spawn(NULL, meet, arg, NULL), 0);
+
+	return 0;
+}
+
+static void run_meet_alone(void)
+{
+	begin();
+	explore_expect(explore_loop_run(3, let_all_meet_alone, (void *)3), 0);
+}
+
 /* The first waits in the run-next slot behind who computes: only the monitor
  * sees that. */
 static int wake_and_compute(void *arg)
@@ -122,6 +143,13 @@ static int wake_and_compute_again(void *arg)
 	return wake_and_compute(arg);
 }
 
+static int wake_and_compute_alone(void *arg)
+{
+	be_alone();
+
+	return wake_and_compute(arg);
+}
+
 static int wait_for_computer(void *compute)
 {
 	struct co_channel *channel;
@@ -144,6 +172,14 @@ static void run_monitor(void)
 	explore_with_monitor();
 	explore_expect(explore_loop_run(2, wait_for_computer,
 			(void *)wake_and_compute), 0);
+}
+
+static void run_monitor_alone(void)
+{
+	begin();
+	explore_with_monitor();
+	explore_expect(explore_loop_run(2, wait_for_computer,
+			(void *)wake_and_compute_alone), 0);
 }
 
 static void run_eager(void)
@@ -473,6 +509,8 @@ const struct explore_scenario explore_loops[] = {
 	{ "loop: two tasks run at once", run_meet_two, 500, false },
 	{ "loop: three tasks run at once", run_meet_three, 500, false },
 	{ "loop: the monitor sees who computes", run_monitor, 300, false },
+	{ "loop: the monitor sees who is alone", run_monitor_alone, 300, false },
+	{ "loop: three meet, spawned by who is alone", run_meet_alone, 300, false },
 	{ "loop: who was stuck wakes another", run_eager, 300, false },
 	{ "loop: a tick from outside", run_tick, 500, false },
 	{ "loop: the last references are given up", run_unref, 500, false },

@@ -117,12 +117,12 @@ static const struct snapshot *snapshot(const struct view *view)
 	return copy;
 }
 
-/* What the running thread releases; what it does next is not part of it. */
+/* What a thread releases; what it does next is not part of it. */
 static const struct snapshot *release_now(struct thread_memory *self)
 {
 	const struct snapshot *copy = snapshot(&self->now);
 
-	self->now.clock[running()]++;
+	self->now.clock[self - threads]++;
 
 	return copy;
 }
@@ -434,6 +434,21 @@ void explore_fence(struct explore_site site)
 	join_view(&fences, &self->now);
 	self->fenced = release_now(self);
 	trace("%d fence\n", running());
+}
+
+void memory_fence_all(void)
+{
+	for (unsigned i = 0; i < EXPLORE_THREADS; i++) {
+		join_view(&threads[i].now, &threads[i].seen);
+		join_view(&fences, &threads[i].now);
+	}
+	for (unsigned i = 0; i < EXPLORE_THREADS; i++) {
+		if (memory_clock((int)i) == 0)
+			continue;	/* it has not begun */
+		join_view(&threads[i].now, &fences);
+		threads[i].fenced = release_now(&threads[i]);
+	}
+	something_changed();
 }
 
 void explore_pause(void)

@@ -105,6 +105,8 @@ void memory_give(struct view *view);
 void memory_take(const struct view *view);
 struct view *memory_view(unsigned number);
 void memory_take_from(int thread);
+/* A fence in each thread. */
+void memory_fence_all(void);
 /* The running thread has read an old value since it was asked last. */
 bool memory_read_old(void);
 /* Plain code writes SIZE bytes at ADDRESS. */

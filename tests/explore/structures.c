@@ -11,6 +11,7 @@
 #include <coloop/queue.h>
 #include <coloop/stack.h>
 
+#include "bias.h"
 #include "inject.h"
 #include "runq.h"
 
@@ -385,6 +386,117 @@ static void run_full(void)
 	end_runq();
 }
 
+/* --- The door ------------------------------------------------------------- */
+
+static struct co__bias bias;
+static AO_t passed;		/* atomic: plain for who is alone */
+static AO_t passages;		/* atomic: how often somebody was inside */
+
+static void pass(bool alone)
+{
+	AO_fetch_and_add1(&passages);
+	if (alone)
+		AO_store(&passed, AO_load(&passed) + 1);
+	else
+		AO_fetch_and_add1(&passed);
+}
+
+static void *visit(void *arg)
+{
+	(void)arg;
+	for (unsigned i = 0; i < 2; i++) {
+		if (!co__bias_visit(&bias))
+			continue;
+		pass(false);
+		co__bias_end_visit(&bias);
+	}
+
+	return NULL;
+}
+
+static void begin_bias(void)
+{
+	memset(&bias, 0, sizeof bias);
+	co__bias_set(&bias, CO__BIAS_OWNED);
+	AO_store(&passed, 0);
+	AO_store(&passages, 0);
+}
+
+static void run_bias(void)
+{
+	int guests[2];
+
+	begin_bias();
+	explore_with_failing_barriers();
+	for (unsigned i = 0; i < 2; i++)
+		guests[i] = explore_thread(visit, NULL);
+	for (unsigned i = 0; i < 4; i++) {
+		if (explore_choose(2))
+			co__bias_set(&bias, CO__BIAS_OWNED);
+		if (co__bias_enter(&bias)) {
+			pass(true);
+			co__bias_leave(&bias);
+		} else {
+			pass(false);
+		}
+	}
+	for (unsigned i = 0; i < 2; i++)
+		explore_join(guests[i]);
+	explore_expect(AO_load(&passed), AO_load(&passages));
+}
+
+static void *steal_as_guest(void *arg)
+{
+	(void)arg;
+	for (unsigned i = 0; i < 2; i++) {
+		struct co_task *stolen[2];
+		unsigned n = 0;
+
+		if (co__bias_visit(&bias)) {
+			n = co__runq_steal(&runq, stolen, 2);
+			co__bias_end_visit(&bias);
+		}
+		for (unsigned k = 0; k < n; k++)
+			note_taken(stolen[k]);
+	}
+
+	return NULL;
+}
+
+static struct co_task *take_as_owner(bool newest)
+{
+	struct co_task *task;
+
+	if (!co__bias_enter(&bias))
+		return newest ? co__runq_pop_newest(&runq)
+				: co__runq_pop(&runq);
+	task = newest ? co__runq_pop_newest_alone(&runq)
+			: co__runq_take_alone(&runq, false);
+	co__bias_leave(&bias);
+
+	return task;
+}
+
+/* Oldest and newest, alone and not, and a thief. */
+static void run_alone(void)
+{
+	int thief;
+
+	begin_runq();
+	begin_bias();
+	thief = explore_thread(steal_as_guest, NULL);
+	for (size_t number = 1; number <= TASKS; number += 2) {
+		push_number(number);
+		push_number(number + 1);
+		note_taken(take_as_owner(true));
+		if (explore_choose(2))
+			co__bias_set(&bias, CO__BIAS_OWNED);
+		note_taken(take_as_owner(false));
+	}
+	explore_join(thief);
+	end_runq();
+}
+
 /* --- The inject queue ----------------------------------------------------- */
 
 static struct co__inject inject;
@@ -449,6 +561,8 @@ const struct explore_scenario explore_structures[] = {
 	{ "runq: the newest, and a thief", run_newest, 3000, true },
 	{ "runq: what is stolen is in order", run_order, 1000, true },
 	{ "runq: hardly a place is free", run_full, 1000, false },
+	{ "bias: an owner and two guests", run_bias, 3000, true },
+	{ "bias: a run queue, and a thief", run_alone, 3000, true },
 	{ "inject: two put, two take", run_inject, 2000, true },
 	{ NULL, NULL, 0, false },
 };

@@ -39,7 +39,7 @@ struct object {
 
 static struct object objects[OBJECTS];
 static unsigned object_count;
-static bool monitor_sees;
+static bool monitor_sees, barriers_fail;
 static _Alignas(64) char memory[MEMORY];
 static unsigned char given_back[MEMORY / 64];
 static size_t memory_used;
@@ -85,7 +85,7 @@ void system_begin(void)
 	memset(given_back, 0, sizeof given_back);
 	memory_used = 0;
 	object_count = 0;
-	monitor_sees = false;
+	monitor_sees = barriers_fail = false;
 }
 
 /* --- Objects -------------------------------------------------------------- */
@@ -423,6 +423,32 @@ ssize_t __wrap_write(int fd, const void *data, size_t size)
 int __wrap_close(int fd)
 {
 	return fd < FIRST_FD ? __real_close(fd) : 0;
+}
+
+/* --- A fence in all threads ----------------------------------------------- */
+
+/* membarrier(2). */
+long __wrap_syscall(long number, ...);
+
+long __wrap_syscall(long number, ...)
+{
+	(void)number;
+	if (running() < 0)
+		return 0;
+	point("barrier", HERE);
+	if (barriers_fail && explore_choose(3) == 2) {
+		errno = EPERM;
+		return -1;
+	}
+	memory_fence_all();
+	trace("%d fences all\n", running());
+
+	return 0;
+}
+
+void explore_with_failing_barriers(void)
+{
+	barriers_fail = true;
 }
 
 /* --- Loops ---------------------------------------------------------------- */

@@ -205,6 +205,22 @@ FAILING(int, -1, sem_wait, (sem_t *semaphore), (semaphore))
 FAILING(int, -1, nanosleep, (const struct timespec *duration,
 		struct timespec *ret_left), (duration, ret_left))
 
+/* --- What has no function of its own -------------------------------------- */
+
+CALLED(long, syscall, (long number, ...))
+{
+	va_list args;
+	int command;
+
+	if (fails(FAULT_membarrier))
+		return -1;
+	va_start(args, number);
+	command = va_arg(args, int);
+	va_end(args);
+
+	return syscall(number, command, 0, 0);
+}
+
 /* --- The machine --------------------------------------------------------- */
 
 FAILING(int, -1, sched_getaffinity, (pid_t thread, size_t size, cpu_set_t *set),

@@ -360,6 +360,40 @@ const struct scenario stalls = {
 	.only_covered = true,
 };
 
+/* --- A thief ------------------------------------------------------------- */
+
+/* What a thief does at the door of a worker that has all to itself; it comes
+ * again and again. */
+static int use_door(void *arg)
+{
+	struct co__bias door = { .mode = CO__BIAS_OWNED };
+	int tries;
+
+	(void)arg;
+	CO_EXPECT(co__bias_enter(&door));
+	CO_EXPECT(!co__bias_visit(&door));
+	co__bias_leave(&door);
+	for (tries = 0; !co__bias_visit(&door); tries++) {
+		CO_EXPECT(!co__bias_enter(&door));
+		if (tries == 100)
+			return 0;	/* there is no such call */
+	}
+	CO_EXPECT(!co__bias_enter(&door));
+	co__bias_set(&door, CO__BIAS_OWNED);
+	CO_EXPECT(!co__bias_enter(&door));
+	co__bias_end_visit(&door);
+	co__bias_set(&door, CO__BIAS_OWNED);
+	CO_EXPECT(co__bias_enter(&door));
+
+	return 0;
+}
+
+const struct scenario thieves = {
+	.name = "thieves",
+	.run = use_door,
+	.covers = (const enum fault_call[]){ FAULT_membarrier, FAULT_NONE },
+};
+
 /* --- Another thread ------------------------------------------------------ */
 
 struct sleeper {

@@ -1,0 +1,227 @@
+/* SPDX-License-Identifier: MIT */
+
+/* test_bias.c - the door of a worker's queue, and who has it to himself */
+
+#include "bias.h"
+#include "test.h"
+
+#include "loop.h"
+#include "worker.h"
+
+TestSuite(bias, .timeout = 60);
+
+static void skip_without_barrier(void)
+{
+	if (!co__os_has_barrier())
+		cr_skip("there is no membarrier(2) here");
+}
+
+/* --- One thread ---------------------------------------------------------- */
+
+Test(bias, a_new_one_is_shared)
+{
+	struct co__bias bias = { .mode = 0 };
+
+	cr_assert_not(co__bias_enter(&bias));
+	cr_assert(co__bias_visit(&bias));
+	cr_assert_not(co__bias_enter(&bias));
+	co__bias_end_visit(&bias);
+}
+
+Test(bias, the_owner_is_alone_once_it_has_taken_all)
+{
+	struct co__bias bias = { .mode = 0 };
+
+	co__bias_set(&bias, CO__BIAS_OWNED);
+	cr_assert(co__bias_enter(&bias));
+	co__bias_leave(&bias);
+	co__bias_set(&bias, CO__BIAS_SHARED);
+	cr_assert_not(co__bias_enter(&bias));
+}
+
+Test(bias, a_guest_ends_that_and_is_counted)
+{
+	struct co__bias bias = { .mode = CO__BIAS_OWNED };
+
+	skip_without_barrier();
+	cr_assert(co__bias_visit(&bias));
+	cr_assert_eq(AO_load(&bias.mode), CO__BIAS_SHARED);
+	cr_assert_eq(AO_load(&bias.visits), 1);
+	co__bias_end_visit(&bias);
+	cr_assert_not(co__bias_enter(&bias));
+}
+
+Test(bias, guests_come_one_after_the_other)
+{
+	struct co__bias bias = { .mode = 0 };
+
+	cr_assert(co__bias_visit(&bias));
+	cr_assert_not(co__bias_visit(&bias));
+	co__bias_end_visit(&bias);
+	cr_assert(co__bias_visit(&bias));
+	co__bias_end_visit(&bias);
+	cr_assert_eq(AO_load(&bias.visits), 2);
+}
+
+Test(bias, a_guest_goes_away_while_the_owner_is_inside)
+{
+	struct co__bias bias = { .mode = CO__BIAS_OWNED };
+
+	skip_without_barrier();
+	cr_assert(co__bias_enter(&bias));
+	cr_assert_not(co__bias_visit(&bias));
+	co__bias_leave(&bias);
+	cr_assert_not(co__bias_enter(&bias), "one is at the door");
+	cr_assert(co__bias_visit(&bias));
+	co__bias_end_visit(&bias);
+}
+
+Test(bias, nothing_changes_while_a_guest_is_inside)
+{
+	struct co__bias bias = { .mode = 0 };
+
+	cr_assert(co__bias_visit(&bias));
+	co__bias_set(&bias, CO__BIAS_OWNED);
+	cr_assert_not(co__bias_enter(&bias));
+	co__bias_end_visit(&bias);
+	co__bias_set(&bias, CO__BIAS_OWNED);
+	cr_assert(co__bias_enter(&bias));
+	co__bias_leave(&bias);
+}
+
+/* --- Several ------------------------------------------------------------- */
+
+struct house {
+	struct co__bias bias;
+	AO_t passed;		/* atomic; the owner alone just stores */
+	struct test_counter visits;
+	struct test_counter over;
+};
+
+static void *be_guest(void *arg)
+{
+	struct house *house = arg;
+
+	while (counter_get(&house->over) == 0) {
+		if (!co__bias_visit(&house->bias))
+			continue;
+		AO_fetch_and_add1(&house->passed);
+		co__bias_end_visit(&house->bias);
+		counter_add(&house->visits, 1);
+	}
+
+	return NULL;
+}
+
+Test(bias, what_the_owner_does_alone_is_not_disturbed)
+{
+	static struct house house;
+	size_t passages = 0, i, rounds = 2000000 / test_divisor();
+	pthread_t guests[2];
+
+	skip_without_barrier();
+	for (i = 0; i < 2; i++)
+		test_or_die(pthread_create(&guests[i], NULL, be_guest, &house));
+	for (i = 0; i < rounds; i++) {
+		if (i % 64 == 0)
+			co__bias_set(&house.bias, CO__BIAS_OWNED);
+		if (!co__bias_enter(&house.bias))
+			continue;
+		AO_store(&house.passed, AO_load(&house.passed) + 1);
+		co__bias_leave(&house.bias);
+		passages++;
+	}
+	counter_add(&house.over, 1);
+	for (i = 0; i < 2; i++)
+		test_or_die(pthread_join(guests[i], NULL));
+	cr_assert_eq(AO_load(&house.passed),
+			passages + counter_get(&house.visits));
+}
+
+/* --- A worker's ---------------------------------------------------------- */
+
+static AO_t mode_here(void)
+{
+	return AO_load(&co__worker_get()->bias.mode);
+}
+
+static int yield_until_alone(void *arg)
+{
+	(void)arg;
+	while (mode_here() != CO__BIAS_OWNED)
+		CO_EXPECT_EQ(co_yield(), 0);
+
+	return 0;
+}
+
+/* They are the only ones, and switch often. */
+Test(bias, who_switches_often_has_all_to_itself)
+{
+	struct co_loop *loop = loop_or_die(2);
+
+	skip_without_barrier();
+	for (int i = 0; i < 3; i++)
+		test_or_die(co_spawn(loop, yield_until_alone, NULL, NULL));
+	CO_EXPECT_EQ(co_loop_run(loop), 0);
+	CO_EXPECT_EQ(co_loop_destroy(loop), 0);
+}
+
+static int expect_alone(void *arg)
+{
+	(void)arg;
+	CO_EXPECT_EQ(mode_here(), CO__BIAS_OWNED);
+	CO_EXPECT_EQ(co_sleep(CO_MILLISECOND), 0);
+	CO_EXPECT_EQ(mode_here(), CO__BIAS_OWNED);
+
+	return 0;
+}
+
+Test(bias, a_worker_without_others_has_all_to_itself_at_once)
+{
+	struct co_loop *loop = loop_or_die(1);
+
+	test_or_die(co_spawn(loop, expect_alone, NULL, NULL));
+	CO_EXPECT_EQ(co_loop_run(loop), 0);
+	CO_EXPECT_EQ(co_loop_destroy(loop), 0);
+}
+
+static int get_one(void *arg)
+{
+	CO_EXPECT_EQ(co_channel_get(arg, NULL), 0);
+
+	return 0;
+}
+
+/* Those who were woken wait in its worker's slot and queue. */
+static int compute_alone(void *arg)
+{
+	struct co_channel *channel = arg;
+	struct co_task *tasks[3];
+
+	for (int i = 0; i < 3; i++)
+		test_or_die(co_spawn(NULL, get_one, channel, &tasks[i]));
+	CO_EXPECT_EQ(co_sleep(CO_MILLISECOND), 0);
+	co__bias_set(&co__worker_get()->bias, CO__BIAS_OWNED);
+	for (int i = 0; i < 3; i++)
+		CO_EXPECT_EQ(co_channel_try_put(channel, NULL), 0);
+	for (int i = 0; i < 3; i++)
+		while (AO_load(&tasks[i]->in_use) != 0)
+			sched_yield();
+	for (int i = 0; i < 3; i++)
+		CO_EXPECT_EQ(co_join(tasks[i], NULL), 0);
+
+	return 0;
+}
+
+Test(bias, what_waits_behind_who_computes_is_taken_from_him)
+{
+	struct co_loop *loop = loop_or_die(2);
+	struct co_channel *channel = NULL;
+
+	skip_without_barrier();
+	test_or_die(co_channel_create(loop, 0, 3, &channel));
+	test_or_die(co_spawn(loop, compute_alone, channel, NULL));
+	CO_EXPECT_EQ(co_loop_run(loop), 0);
+	CO_EXPECT_EQ(co_channel_destroy(channel), 0);
+	CO_EXPECT_EQ(co_loop_destroy(loop), 0);
+}
