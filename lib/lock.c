@@ -166,10 +166,20 @@ static int wait_for_turn(struct lock *lock, struct co_task *self)
 	return rc;
 }
 
-static co__noinline int acquire_slowly(struct lock *lock, struct co_task *self)
+/* Whatever may come. */
+static co__noinline int acquire_slowly(struct lock *lock)
 {
-	int rc = co__wait_prepare(self);
+	struct co_task *self;
+	int rc;
 
+	if (lock == NULL)
+		return -EINVAL;
+	rc = co__wait_enter(&self);
+	if (rc < 0)
+		return rc;
+	if (take(lock))
+		return 0;
+	rc = co__wait_prepare(self);
 	if (rc < 0)
 		return rc;
 	co__strand_acquire(&lock->guard);
@@ -181,20 +191,16 @@ static co__noinline int acquire_slowly(struct lock *lock, struct co_task *self)
 	return wait_for_turn(lock, self);
 }
 
+/* What is done at once calls nothing, so it saves no registers. */
 int co_lock_acquire(struct co_lock *lock)
 {
-	struct co_task *self;
-	int rc;
+	struct co_task *self = co__worker_self();
 
-	if (lock == NULL)
-		return -EINVAL;
-	rc = co__wait_enter(&self);
-	if (rc < 0)
-		return rc;
-	if (co__likely(take(open_lock(lock))))
+	if (co__likely(lock != NULL && self != NULL && co__wait_is_plain(self)
+			&& take(open_lock(lock))))
 		return 0;
 
-	return acquire_slowly(open_lock(lock), self);
+	return acquire_slowly(open_lock(lock));
 }
 
 int co_lock_try_acquire(struct co_lock *lock)
