@@ -13,7 +13,7 @@ TestSuite(bias, .timeout = 60);
 static void skip_without_barrier(void)
 {
 	if (!co__os_has_barrier())
-		cr_skip("there is no membarrier(2) here");
+		cr_skip_test("there is no membarrier(2) here");
 }
 
 /* --- One thread ---------------------------------------------------------- */
@@ -157,9 +157,10 @@ static int yield_until_alone(void *arg)
 /* They are the only ones, and switch often. */
 Test(bias, who_switches_often_has_all_to_itself)
 {
-	struct co_loop *loop = loop_or_die(2);
+	struct co_loop *loop;
 
 	skip_without_barrier();
+	loop = loop_or_die(2);
 	for (int i = 0; i < 3; i++)
 		test_or_die(co_spawn(loop, yield_until_alone, NULL, NULL));
 	CO_EXPECT_EQ(co_loop_run(loop), 0);
@@ -215,10 +216,11 @@ static int compute_alone(void *arg)
 
 Test(bias, what_waits_behind_who_computes_is_taken_from_him)
 {
-	struct co_loop *loop = loop_or_die(2);
 	struct co_channel *channel = NULL;
+	struct co_loop *loop;
 
 	skip_without_barrier();
+	loop = loop_or_die(2);
 	test_or_die(co_channel_create(loop, 0, 3, &channel));
 	test_or_die(co_spawn(loop, compute_alone, channel, NULL));
 	CO_EXPECT_EQ(co_loop_run(loop), 0);
