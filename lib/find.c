@@ -193,18 +193,28 @@ static bool is_time_to_poll(struct co__worker *worker)
 			% POLL_AT_LEAST == 0;
 }
 
+static unsigned longer(unsigned patience)
+{
+	return 2 * patience < CO__PATIENCE_MAX ? 2 * patience
+			: CO__PATIENCE_MAX;
+}
+
 void co__near_set_bias(struct co__worker *worker, bool fine)
 {
 	AO_t visits = AO_load(&worker->bias.visits);
-	bool quiet = fine && visits == worker->visits;
-	bool owned;
+	bool came = visits != worker->visits;
 
 	worker->visits = visits;
-	worker->quiet_turns = quiet ? worker->quiet_turns + 1 : 0;
-	owned = worker->loop->threads == 1
-		|| (worker->quiet_turns >= CO__QUIET_TURNS
+	if (worker->is_alone && came)
+		worker->patience = longer(worker->patience);
+	else if (worker->is_alone && worker->patience > CO__PATIENCE_MIN)
+		worker->patience--;
+	worker->quiet_turns = fine && !came ? worker->quiet_turns + 1 : 0;
+	worker->is_alone = worker->loop->threads == 1
+		|| (worker->quiet_turns >= worker->patience
 			&& co__os_has_barrier());
-	co__bias_set(&worker->bias, owned ? CO__BIAS_OWNED : CO__BIAS_SHARED);
+	co__bias_set(&worker->bias, worker->is_alone ? CO__BIAS_OWNED
+			: CO__BIAS_SHARED);
 }
 
 /* Look at everything that co__near_pick doesn't. */

@@ -66,8 +66,10 @@ static inline void co__near_push(struct co__worker *worker,
 }
 
 /* A CO__TURN is over.  Let WORKER have its queue and slot to itself if nobody
- * else is in its loop; or if it has been FINE for CO__QUIET_TURNS, in which
- * nobody came. */
+ * else is in its loop; or if it has been FINE for some turns, in which nobody
+ * came.  Whoever comes to one that is alone interrupts all other threads
+ * (membarrier(2)): so each time it waits twice as long until it is alone again,
+ * and a turn less for each in which it is left alone. */
 void co__near_set_bias(struct co__worker *worker, bool fine);
 
 /* There is work that WORKER does not run next. */

@@ -390,6 +390,7 @@ int co__worker_init(struct co__worker *worker, struct co_loop *loop,
 	worker->index = index;
 	worker->random = 0x9e3779b9u * (index + 1);
 	worker->stuck_at = (AO_t)-1;
+	worker->patience = CO__PATIENCE_MIN;
 	co__near_set_bias(worker, false);
 	co_queue_init(&worker->pinned);
 	co__wheel_init(&worker->wheel, co_now());

@@ -54,7 +54,8 @@
 #define CO__EAGER 16u
 #define CO__NEXT_STREAK 16u
 #define CO__TURN (1 * CO_MILLISECOND)
-#define CO__QUIET_TURNS 2u
+#define CO__PATIENCE_MIN 2u
+#define CO__PATIENCE_MAX 256u
 #define CO__EVENTS 256
 
 /* What the thread of a worker does. */
@@ -83,6 +84,8 @@ struct co__worker {
 	co_time trims_next;		/* see CO__TRIM_TICK */
 	AO_t visits;			/* of the bias, at the last turn */
 	unsigned quiet_turns;		/* since one in which somebody came */
+	unsigned patience;		/* such turns until it is alone */
+	bool is_alone;			/* it was, when the last turn began */
 	unsigned random;		/* state of a generator */
 	bool searching;			/* counted in idle.searching */
 	struct co_loop *loop;		/* constant */

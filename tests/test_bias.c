@@ -6,6 +6,7 @@
 #include "test.h"
 
 #include "loop.h"
+#include "near.h"
 #include "worker.h"
 
 TestSuite(bias, .timeout = 60);
@@ -191,6 +192,55 @@ static int get_one(void *arg)
 	CO_EXPECT_EQ(co_channel_get(arg, NULL), 0);
 
 	return 0;
+}
+
+/* How many turns it takes until WORKER is alone; then somebody comes. */
+static unsigned turns_until_alone(struct co__worker *worker)
+{
+	unsigned turns = 0;
+
+	while (AO_load(&worker->bias.mode) != CO__BIAS_OWNED) {
+		co__near_set_bias(worker, true);
+		turns++;
+	}
+	CO_EXPECT(co__bias_visit(&worker->bias));
+	co__bias_end_visit(&worker->bias);
+	co__near_set_bias(worker, true);
+
+	return turns;
+}
+
+static int be_robbed_often(void *arg)
+{
+	struct co__worker *worker = co__worker_get();
+	unsigned patience;
+
+	(void)arg;
+	for (patience = 2; patience < 256; patience *= 2)
+		CO_EXPECT_EQ(turns_until_alone(worker), patience);
+	CO_EXPECT_EQ(turns_until_alone(worker), 256);
+	CO_EXPECT_EQ(turns_until_alone(worker), 256);
+	for (int turns = 0; turns < 1000; turns++)
+		co__near_set_bias(worker, true);
+	CO_EXPECT(co__bias_visit(&worker->bias));
+	co__bias_end_visit(&worker->bias);
+	co__near_set_bias(worker, true);
+	CO_EXPECT_EQ(turns_until_alone(worker), 4);
+	co__near_set_bias(worker, false);
+
+	return 0;
+}
+
+/* For each barrier interrupts all threads. */
+Test(bias, who_is_robbed_again_and_again_waits_longer_to_be_alone)
+{
+	struct co_loop *loop;
+
+	skip_without_barrier();
+	loop = loop_or_die(2);
+	test_or_die(co_spawn(loop, be_robbed_often, NULL, NULL));
+	CO_EXPECT_EQ(co_loop_run(loop), 0);
+	CO_EXPECT_EQ(co_loop_destroy(loop), 0);
 }
 
 /* Those who were woken wait in its worker's slot and queue. */
