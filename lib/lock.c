@@ -170,11 +170,8 @@ static int wait_for_turn(struct lock *lock, struct co_task *self)
 static co__noinline int acquire_slowly(struct lock *lock)
 {
 	struct co_task *self;
-	int rc;
+	int rc = co__wait_enter(&self);
 
-	if (lock == NULL)
-		return -EINVAL;
-	rc = co__wait_enter(&self);
 	if (rc < 0)
 		return rc;
 	if (take(lock))
@@ -196,7 +193,9 @@ int co_lock_acquire(struct co_lock *lock)
 {
 	struct co_task *self = co__worker_self();
 
-	if (co__likely(lock != NULL && self != NULL && co__wait_is_plain(self)
+	if (lock == NULL)
+		return -EINVAL;
+	if (co__likely(self != NULL && co__wait_is_plain(self)
 			&& take(open_lock(lock))))
 		return 0;
 
