@@ -28,6 +28,7 @@
 
 #include <errno.h>
 #include <pthread.h>
+#include <sched.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -187,6 +188,16 @@ TEST_UNUSED static size_t counter_add(struct test_counter *counter,
 TEST_UNUSED static size_t counter_get(const struct test_counter *counter)
 {
 	return AO_load_acquire(&counter->value);
+}
+
+/* Count the calling task, and hold its thread up until another one is counted,
+ * by another thread of its loop, if there is one. */
+TEST_UNUSED static void meet_in_two_threads(struct test_counter *counter)
+{
+	counter_add(counter, 1);
+	while (co_loop_threads(co_loop_current()) > 1
+			&& counter_get(counter) < 2)
+		sched_yield();
 }
 
 TEST_UNUSED static void counter_set(struct test_counter *counter, size_t value)

@@ -69,7 +69,7 @@ static int count_up(void *arg)
 {
 	struct race *race = arg;
 
-	counter_add(&race->runners, 1);
+	meet_in_two_threads(&race->runners);
 	while (counter_get(&race->runners) < RUNNERS)
 		co_yield();
 	for (int i = 0; i < TURNS && test_has_fault("race"); i++) {

@@ -28,7 +28,7 @@ static int count_up(void *arg)
 	struct race *race = arg;
 	bool fault = test_has_fault("race");
 
-	counter_add(&race->runners, 1);
+	meet_in_two_threads(&race->runners);
 	while (counter_get(&race->runners) < RUNNERS)
 		co_yield();
 	for (int i = 0; i < TURNS; i++) {
