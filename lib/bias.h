@@ -16,8 +16,9 @@
  *             SHARED   whoever is inside uses atomic operations
  *
  *               OWNED -> CALLED   a guest
- *               CALLED -> SHARED  the same, or another; or the owner
- *               SHARED -> OWNED   the owner
+ *               CALLED -> SHARED  the same, or another
+ *               any -> SHARED, any -> OWNED   the owner, while no guest is
+ *                                 inside or on its way in
  *
  * Ownership   Only who holds `guests' changes the mode, and a guest holds it
  *             for as long as it is inside: so nobody is when the owner takes
