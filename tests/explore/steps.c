@@ -200,7 +200,7 @@ static void run_ready(void)
 	memset(got, 0, sizeof got);
 	loop = explore_loop(2);
 	owner = &loop->workers[0];
-	owner->current = &self;
+	owner->current = (AO_t)&self;
 	co__worker_here = owner;
 	thief = explore_thread(steal_next, NULL);
 	for (unsigned i = 0; i < READY; i++) {
@@ -213,7 +213,7 @@ static void run_ready(void)
 	explore_join(thief);
 	for (unsigned i = 0; i < READY; i++)
 		explore_expect(got[i], 1);
-	owner->current = NULL;
+	owner->current = 0;
 	co__worker_here = NULL;
 	explore_expect(co_loop_destroy(loop), 0);
 }
