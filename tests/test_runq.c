@@ -70,6 +70,23 @@ Test(runq, first_in_is_first_out)
 	cr_assert_null(co__runq_pop(&queue));
 }
 
+/* An odd number is a task that has never run: CO__RUNQ_NEW. */
+Test(runq, who_takes_only_new_ones_stops_at_the_first_that_has_run)
+{
+	struct co__runq queue;
+	struct co_task *stolen[4];
+
+	begin_at(&queue, 0);
+	cr_assert(co__runq_push(&queue, item(3)));
+	for (size_t number = 4; number <= 8; number += 2)
+		cr_assert(co__runq_push(&queue, item(number)));
+	cr_assert_eq(co__runq_rob(&queue, stolen, 4, true), 1);
+	cr_assert_eq((size_t)stolen[0], 3);
+	cr_assert_eq(co__runq_rob(&queue, stolen, 4, true), 0);
+	cr_assert_eq(co__runq_rob(&queue, stolen, 4, false), 2);
+	cr_assert_eq((size_t)stolen[1], 6);
+}
+
 Test(runq, a_full_queue_refuses_and_stays_as_it_is)
 {
 	struct co__runq queue;
