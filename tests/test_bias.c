@@ -194,6 +194,14 @@ static int get_one(void *arg)
 	return 0;
 }
 
+/* Somebody comes to WORKER, and the turn is over. */
+static void have_guest(struct co__worker *worker)
+{
+	CO_EXPECT(co__bias_visit(&worker->bias));
+	co__bias_end_visit(&worker->bias);
+	co__near_set_bias(worker, true);
+}
+
 /* How many turns it takes until WORKER is alone; then somebody comes. */
 static unsigned turns_until_alone(struct co__worker *worker)
 {
@@ -203,9 +211,7 @@ static unsigned turns_until_alone(struct co__worker *worker)
 		co__near_set_bias(worker, true);
 		turns++;
 	}
-	CO_EXPECT(co__bias_visit(&worker->bias));
-	co__bias_end_visit(&worker->bias);
-	co__near_set_bias(worker, true);
+	have_guest(worker);
 
 	return turns;
 }
@@ -222,9 +228,7 @@ static int be_robbed_often(void *arg)
 	CO_EXPECT_EQ(turns_until_alone(worker), 256);
 	for (int turns = 0; turns < 1000; turns++)
 		co__near_set_bias(worker, true);
-	CO_EXPECT(co__bias_visit(&worker->bias));
-	co__bias_end_visit(&worker->bias);
-	co__near_set_bias(worker, true);
+	have_guest(worker);
 	CO_EXPECT_EQ(turns_until_alone(worker), 4);
 	co__near_set_bias(worker, false);
 

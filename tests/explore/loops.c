@@ -103,10 +103,8 @@ static void be_alone(void)
 static int let_all_meet_alone(void *arg)
 {
 	be_alone();
-	for (AO_t i = 0; i < (AO_t)arg; i++)
-		explore_expect(co_spawn(NULL, meet, arg, NULL), 0);
 
-	return 0;
+	return let_all_meet(arg);
 }
 
 static void run_meet_alone(void)
