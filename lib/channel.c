@@ -195,10 +195,10 @@ static co__noinline int wait_in(struct co_channel *channel,
 	rc = co__strand_park(&channel->strand, self, kind, channel);
 	if (co__likely(rc == 0))
 		return waiter.result;
-	co__strand_acquire(&channel->strand);
+	co__strand_acquire(&channel->strand, self);
 	if (co__list_is_linked(&waiter.link))
 		co__list_remove(&waiter.link);
-	co__strand_release(&channel->strand);
+	co__strand_release(&channel->strand, co__seat_of(self));
 
 	return rc;
 }
@@ -240,7 +240,6 @@ int co_channel_create(struct co_loop *loop, size_t item_size, size_t capacity,
 	channel->get_at = channel->put_at = channel->items;
 	channel->end = channel->items + capacity * item_size;
 	channel->loop = loop;
-	channel->size = size;
 	co__list_init(&channel->putters);
 	co__list_init(&channel->getters);
 	*ret_channel = channel;
@@ -250,17 +249,19 @@ int co_channel_create(struct co_loop *loop, size_t item_size, size_t capacity,
 
 int co_channel_destroy(struct co_channel *channel)
 {
+	struct co__seat *seat = co__seat_here();
 	bool waited;
 
 	if (channel == NULL)
 		return 0;
-	co__strand_acquire_still(&channel->strand);
+	co__strand_acquire(&channel->strand, NULL);
 	waited = !co__list_is_empty(&channel->putters)
 			|| !co__list_is_empty(&channel->getters);
-	co__strand_release(&channel->strand);
+	co__strand_release(&channel->strand, seat);
 	if (waited)
 		return -EBUSY;
-	co__loop_release_lines(channel->loop, channel, channel->size);
+	co__loop_release_lines(channel->loop, channel, channel_size(
+			channel->item_size, channel->capacity));
 
 	return 0;
 }
@@ -285,7 +286,7 @@ static co__noinline int put_held(struct co_channel *channel,
 			return wait_in(channel, &channel->putters, self,
 					CO__IN_PUT, (void *)item);
 	}
-	co__strand_release(&channel->strand);
+	co__strand_release(&channel->strand, co__seat_of(self));
 	wake(woken);
 
 	return rc;
@@ -303,7 +304,7 @@ static co__noinline int get_held(struct co_channel *channel,
 			return wait_in(channel, &channel->getters, self,
 					CO__IN_GET, ret_item);
 	}
-	co__strand_release(&channel->strand);
+	co__strand_release(&channel->strand, co__seat_of(self));
 	wake(woken);
 
 	return rc;
@@ -320,7 +321,7 @@ static int begin(struct co_channel *channel, const void *item,
 		return -EINVAL;
 	rc = co__wait_enter(ret_self);
 	if (rc == 0)
-		co__strand_acquire(&channel->strand);
+		co__strand_acquire(&channel->strand, *ret_self);
 
 	return rc;
 }
@@ -348,7 +349,8 @@ static inline bool begin_quickly(struct co_channel *channel, const void *item,
 {
 	return channel != NULL && item != NULL && self != NULL
 			&& co__wait_is_plain(self)
-			&& co__strand_try(&channel->strand);
+			&& co__strand_try(&channel->strand,
+					co__seat_of(self));
 }
 
 /* In both calls what is done at once calls nothing, so it saves no
@@ -365,7 +367,7 @@ int co_channel_put(struct co_channel *channel, const void *item)
 			|| !co__list_is_empty(&channel->getters)))
 		return put_held(channel, self, item);
 	append(channel, item);
-	co__strand_release(&channel->strand);
+	co__strand_release(&channel->strand, co__seat_of(self));
 
 	return 0;
 }
@@ -381,21 +383,22 @@ int co_channel_get(struct co_channel *channel, void *ret_item)
 			|| !co__list_is_empty(&channel->putters)))
 		return get_held(channel, self, ret_item);
 	take_oldest(channel, ret_item);
-	co__strand_release(&channel->strand);
+	co__strand_release(&channel->strand, co__seat_of(self));
 
 	return 0;
 }
 
 int co_channel_try_put(struct co_channel *channel, const void *item)
 {
+	struct co__seat *seat = co__seat_here();
 	struct co_task *woken;
 	int rc;
 
 	if (!co__channel_takes(channel, item))
 		return -EINVAL;
-	co__strand_acquire_still(&channel->strand);
+	co__strand_acquire(&channel->strand, NULL);
 	rc = put_now(channel, item, &woken);
-	co__strand_release(&channel->strand);
+	co__strand_release(&channel->strand, seat);
 	wake(woken);
 
 	return rc;
@@ -403,14 +406,15 @@ int co_channel_try_put(struct co_channel *channel, const void *item)
 
 int co_channel_try_get(struct co_channel *channel, void *ret_item)
 {
+	struct co__seat *seat = co__seat_here();
 	struct co_task *woken;
 	int rc;
 
 	if (!co__channel_takes(channel, ret_item))
 		return -EINVAL;
-	co__strand_acquire_still(&channel->strand);
+	co__strand_acquire(&channel->strand, NULL);
 	rc = get_now(channel, ret_item, &woken);
-	co__strand_release(&channel->strand);
+	co__strand_release(&channel->strand, seat);
 	wake(woken);
 
 	return rc;
@@ -431,16 +435,17 @@ static struct co_task *refuse_all(struct co__list *list, struct co_task *chain)
 
 int co_channel_close(struct co_channel *channel)
 {
+	struct co__seat *seat = co__seat_here();
 	struct co_task *chain;
 
 	if (channel == NULL)
 		return -EINVAL;
-	co__strand_acquire_still(&channel->strand);
+	co__strand_acquire(&channel->strand, NULL);
 	channel->closed = true;
 	channel->room = 0;
 	chain = refuse_all(&channel->putters, NULL);
 	chain = refuse_all(&channel->getters, chain);
-	co__strand_release(&channel->strand);
+	co__strand_release(&channel->strand, seat);
 	while (chain != NULL) {
 		struct co_task *task = chain;
 

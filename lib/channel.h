@@ -41,13 +41,12 @@ struct co_channel {
 	size_t item_size;		/* constant */
 	unsigned char *get_at;		/* strand: the oldest item */
 	unsigned char *put_at;		/* strand: behind the newest */
+	unsigned char *end;		/* constant: of the ring */
 	struct co__list putters;	/* strand: struct co__waiter */
 	struct co__list getters;	/* strand: struct co__waiter */
-	unsigned char *end;		/* constant: of the ring */
 	size_t capacity;		/* constant */
 	bool closed;			/* strand */
 	struct co_loop *loop;		/* constant */
-	size_t size;			/* constant: of this block of memory */
 	unsigned char items[];		/* strand: the ring */
 };
 

@@ -3,25 +3,23 @@
 /*
  * lock.c - a first-in first-out lock for tasks
  *
- * States      free (0), HELD, HELD|WAITED.
+ * All of it runs with the lock's strand held, for a few instructions.
  *
- *               free -> HELD          acquire, try_acquire: one CAS
- *               HELD -> free          release: one CAS
- *               HELD -> HELD|WAITED   an acquirer, holding the guard
- *               HELD|WAITED -> HELD   the last waiter leaves; the guard is held
- *               HELD|WAITED -> free   release finds only waiters whose wait has
- *                                     ended otherwise; the guard is held
+ * States      free, held, held and waited for: `end' is NULL, or where the next
+ *             waiter will be linked: at `first', or at the last one's `next'.
  *
- * Ownership   `guard' protects the list of waiters, whose nodes lie on their
- *             stacks.  While WAITED is set nobody changes the state but with
- *             the guard held: the compare-and-swaps without it expect free or
- *             HELD.
- * Invariant   WAITED is set if and only if the list isn't empty, when the
- *             guard is free.  With it set, release hands the lock over: the
- *             state stays HELD, so nobody overtakes a waiter.
- * Ordering    acquire is an acquire operation and release a release operation
- *             on the state, or on the guard, or it is the hand-over through
- *             co__ready.
+ *               free -> held         acquire, try_acquire
+ *               held -> free         release, if nobody waits
+ *               held -> waited for   acquire
+ *               waited for -> held   the last waiter leaves
+ *
+ * Ownership   A waiter's node lies on its task's stack.  It leaves the list by
+ *             who hands the lock over, or by its task, which holds the strand
+ *             for that before its call returns.
+ * Invariant   A lock that is waited for is handed over by who releases it: it
+ *             isn't free in between, so nobody overtakes a waiter.
+ * Ordering    What the holder wrote is seen by the next: both hold the strand,
+ *             one after the other; or it is handed over, through co__ready.
  *
  * A lock that is freed and fought for again is faster under contention, but
  * its order is not that of asking, and a waiter may starve.
@@ -31,25 +29,21 @@
 
 #include <errno.h>
 
-#include "list.h"
 #include "strand.h"
 #include "wait.h"
 #include "worker.h"
 
-#define HELD ((AO_t)1)
-#define WAITED ((AO_t)2)
-
-struct lock {
-	AO_t state;			/* atomic: see above */
-	struct co__strand guard;
-	struct waiter *first;		/* lock: guard; oldest */
-	struct waiter *last;		/* lock: guard */
-};
-
 struct waiter {
-	struct waiter *next;		/* lock: guard */
+	struct waiter *next;		/* strand */
 	struct co_task *task;		/* constant */
 	AO_t ticket;			/* constant */
+};
+
+struct lock {
+	struct co__strand strand;
+	struct waiter *first;		/* strand: oldest, or NULL */
+	AO_t end;			/* strand to change; relaxed to read:
+					 * struct waiter **, see States */
 };
 
 _Static_assert(sizeof(struct lock) == sizeof(struct co_lock),
@@ -58,6 +52,12 @@ _Static_assert(sizeof(struct lock) == sizeof(struct co_lock),
 static struct lock *open_lock(struct co_lock *lock)
 {
 	return (struct lock *)(void *)lock->private_;
+}
+
+/* Whether somebody has it, or waits for it, at this moment. */
+static inline bool is_held(const struct lock *lock)
+{
+	return AO_load(&lock->end) != 0;
 }
 
 void co_lock_init(struct co_lock *lock)
@@ -72,96 +72,109 @@ int co_lock_deinit(struct co_lock *lock)
 {
 	if (lock == NULL)
 		return 0;
-	/* Acquire: the caller may free what the lock was for; pairs with the
-	 * release in co_lock_release. */
-	if (AO_load_acquire(&open_lock(lock)->state) != 0)
+	if (is_held(open_lock(lock)))
 		return -EBUSY;
-	/* Whoever made it free may not have left the guard yet. */
-	co__spin_acquire(&open_lock(lock)->guard.spin);
-	co__spin_release(&open_lock(lock)->guard.spin);
+	/* Whoever made it free may not have left the strand yet. */
+	co__strand_acquire(&open_lock(lock)->strand, NULL);
+	co__strand_release(&open_lock(lock)->strand, co__seat_here());
 
 	return 0;
 }
 
-/* free -> HELD (any thread). */
-static bool take(struct lock *lock)
+/* --- The state machine; the strand is held ------------------------------- */
+
+static inline void set_end(struct lock *lock, struct waiter **link)
 {
-	/* Acquire: pairs with the release in co_lock_release. */
-	return AO_load(&lock->state) == 0
-			&& AO_compare_and_swap_acquire(&lock->state, 0, HELD);
+	AO_store(&lock->end, (AO_t)link);
 }
 
-/* HELD -> HELD|WAITED, or free -> HELD.  The guard is held.  Returns whether
- * the lock is the caller's. */
-static bool take_or_announce(struct lock *lock)
+/* free -> held.  False: it wasn't free. */
+static inline bool take(struct lock *lock)
 {
-	for (;;) {
-		AO_t state = AO_load(&lock->state);
+	if (is_held(lock))
+		return false;
+	set_end(lock, &lock->first);
 
-		if (state & WAITED)
-			return false;
-		if (take(lock))
-			return true;
-		if (state == HELD && AO_compare_and_swap(&lock->state, HELD,
-				HELD | WAITED))
-			return false;
-	}
+	return true;
 }
 
 static void enqueue(struct lock *lock, struct waiter *waiter)
 {
-	waiter->next = NULL;
-	if (lock->first == NULL)
-		lock->first = waiter;
-	else
-		lock->last->next = waiter;
-	lock->last = waiter;
+	*(struct waiter **)AO_load(&lock->end) = waiter;
+	set_end(lock, &waiter->next);
 }
 
 static struct waiter *dequeue(struct lock *lock)
 {
 	struct waiter *waiter = lock->first;
 
-	if (waiter != NULL)
-		lock->first = waiter->next;
+	lock->first = waiter->next;
+	if (waiter->next == NULL)
+		set_end(lock, &lock->first);
 
 	return waiter;
 }
 
-/* Take WAITER out of the list, if it is still there.  The guard is held. */
+/* Take WAITER out of the list, if it is still there. */
 static void withdraw(struct lock *lock, struct waiter *waiter)
 {
-	struct waiter *before = NULL, *other = lock->first;
+	struct waiter **link = &lock->first;
 
-	while (other != NULL && other != waiter) {
-		before = other;
-		other = other->next;
-	}
-	if (other == NULL)
+	while (*link != NULL && *link != waiter)
+		link = &(*link)->next;
+	if (*link == NULL)
 		return;
-	if (before == NULL)
-		lock->first = waiter->next;
-	else
-		before->next = waiter->next;
-	if (lock->last == waiter)
-		lock->last = before;
-	if (lock->first == NULL)
-		AO_store(&lock->state, HELD);	/* HELD|WAITED -> HELD */
+	*link = waiter->next;
+	if (waiter->next == NULL)
+		set_end(lock, link);
 }
 
-/* The guard is held, and released when SELF has left its stack. */
+/* held -> free, or the first waiter that still waits has it now: that is
+ * returned, claimed. */
+static inline struct co_task *hand_over(struct lock *lock)
+{
+	while (lock->first != NULL) {
+		struct waiter *waiter = dequeue(lock);
+		struct co_task *task = waiter->task;
+
+		if (co__wait_claim(task, waiter->ticket, 0))
+			return task;
+	}
+	set_end(lock, NULL);
+
+	return NULL;
+}
+
+/* The strand is released when SELF has left its stack. */
 static int wait_for_turn(struct lock *lock, struct co_task *self)
 {
 	struct waiter waiter = { NULL, self, co__wait_ticket(self) };
 	int rc;
 
 	enqueue(lock, &waiter);
-	rc = co__strand_park(&lock->guard, self, CO__IN_LOCK, lock);
+	rc = co__strand_park(&lock->strand, self, CO__IN_LOCK, lock);
 	if (rc < 0) {
-		co__strand_acquire(&lock->guard);
+		co__strand_acquire(&lock->strand, self);
 		withdraw(lock, &waiter);
-		co__strand_release(&lock->guard);
+		co__strand_release(&lock->strand, co__seat_of(self));
 	}
+
+	return rc;
+}
+
+/* --- The calls ----------------------------------------------------------- */
+
+/* Take it, or wait.  SELF holds the strand, which is released. */
+static co__noinline int acquire_held(struct lock *lock, struct co_task *self)
+{
+	int rc = 0;
+
+	if (!take(lock)) {
+		rc = co__wait_prepare(self);
+		if (rc == 0)
+			return wait_for_turn(lock, self);
+	}
+	co__strand_release(&lock->strand, co__seat_of(self));
 
 	return rc;
 }
@@ -174,96 +187,82 @@ static co__noinline int acquire_slowly(struct lock *lock)
 
 	if (rc < 0)
 		return rc;
-	if (take(lock))
-		return 0;
-	rc = co__wait_prepare(self);
-	if (rc < 0)
-		return rc;
-	co__strand_acquire(&lock->guard);
-	if (take_or_announce(lock)) {
-		co__strand_release(&lock->guard);
-		return 0;
-	}
+	co__strand_acquire(&lock->strand, self);
 
-	return wait_for_turn(lock, self);
+	return acquire_held(lock, self);
 }
 
 /* What is done at once calls nothing, so it saves no registers. */
-int co_lock_acquire(struct co_lock *lock)
+int co_lock_acquire(struct co_lock *co_lock)
 {
 	struct co_task *self = co__worker_self();
+	struct lock *lock;
 
-	if (lock == NULL)
+	if (co_lock == NULL)
 		return -EINVAL;
-	if (co__likely(self != NULL && co__wait_is_plain(self)
-			&& take(open_lock(lock))))
-		return 0;
+	lock = open_lock(co_lock);
+	if (co__unlikely(self == NULL || !co__wait_is_plain(self)
+			|| !co__strand_try(&lock->strand, co__seat_of(self))))
+		return acquire_slowly(lock);
+	if (co__unlikely(!take(lock)))
+		return acquire_held(lock, self);
+	co__strand_release(&lock->strand, co__seat_of(self));
 
-	return acquire_slowly(open_lock(lock));
+	return 0;
 }
 
 int co_lock_try_acquire(struct co_lock *lock)
 {
+	bool taken;
+
 	if (lock == NULL)
 		return -EINVAL;
+	if (is_held(open_lock(lock)))
+		return -EAGAIN;
+	co__strand_acquire(&open_lock(lock)->strand, NULL);
+	taken = take(open_lock(lock));
+	co__strand_release(&open_lock(lock)->strand, co__seat_here());
 
-	return take(open_lock(lock)) ? 0 : -EAGAIN;
+	return taken ? 0 : -EAGAIN;
 }
 
-/* Hand the lock to the first waiter that still waits, or make it free.  The
- * guard is held, the state HELD|WAITED.  Returns who has it now, claimed. */
-static struct co_task *hand_over(struct lock *lock)
+/* The strand is held, and released. */
+static co__noinline int release_held(struct lock *lock, struct co__seat *seat)
 {
-	struct waiter *waiter;
+	bool was_held = is_held(lock);
+	struct co_task *heir = was_held ? hand_over(lock) : NULL;
 
-	while ((waiter = dequeue(lock)) != NULL) {
-		struct co_task *task = waiter->task;
+	co__strand_release(&lock->strand, seat);
+	if (heir != NULL)
+		co__ready(heir);
 
-		if (!co__wait_claim(task, waiter->ticket, 0))
-			continue;
-		if (lock->first == NULL)
-			AO_store(&lock->state, HELD);
-		return task;
-	}
-	/* Release: pairs with take. */
-	AO_store_release(&lock->state, 0);
-
-	return NULL;
+	return was_held ? 0 : -EPERM;
 }
 
 static co__noinline int release_slowly(struct lock *lock)
 {
-	struct co_task *heir = NULL;
-	int rc = 0;
+	struct co__seat *seat = co__seat_here();
 
-	co__strand_acquire_still(&lock->guard);
-	/* The last waiter may have left before we had the guard; and with it
-	 * the lock may have been handed over, and released by its heir.
-	 * Release: pairs with take. */
-	if (AO_load(&lock->state) & WAITED)
-		heir = hand_over(lock);
-	else if (!AO_compare_and_swap_release(&lock->state, HELD, 0))
-		rc = -EPERM;
-	co__strand_release(&lock->guard);
-	if (heir != NULL)
-		co__ready(heir);
+	co__strand_acquire(&lock->strand, NULL);
 
-	return rc;
+	return release_held(lock, seat);
 }
 
-int co_lock_release(struct co_lock *lock)
+/* As co_lock_acquire. */
+int co_lock_release(struct co_lock *co_lock)
 {
-	AO_t state;
+	struct co__seat *seat = co__seat_here();
+	struct lock *lock;
 
-	if (lock == NULL)
+	if (co_lock == NULL)
 		return -EINVAL;
-	state = AO_load(&open_lock(lock)->state);
-	/* Release: pairs with take. */
-	if (co__likely(state == HELD) && AO_compare_and_swap_release(
-			&open_lock(lock)->state, HELD, 0))
-		return 0;
-	if (state == 0)
-		return -EPERM;
+	lock = open_lock(co_lock);
+	if (co__unlikely(!co__strand_try(&lock->strand, seat)))
+		return release_slowly(lock);
+	if (co__unlikely(AO_load(&lock->end) != (AO_t)&lock->first))
+		return release_held(lock, seat);
+	set_end(lock, NULL);
+	co__strand_release(&lock->strand, seat);
 
-	return release_slowly(open_lock(lock));
+	return 0;
 }

@@ -105,51 +105,51 @@ static struct co_select_case *next_channel(struct co_select_case *one)
 /* --- All strands at once ------------------------------------------------- */
 
 /* Release the strands from FIRST up to END.  Nothing of the cases is read
- * after the last. */
+ * after the last.  SEAT is that of this thread, in all of these. */
 static void release_until(struct co_select_case *first,
-		const struct co_select_case *end)
+		const struct co_select_case *end, struct co__seat *seat)
 {
 	while (first != end) {
 		struct co_channel *channel = first->channel;
 
 		first = next_channel(first);
-		co__strand_release(&channel->strand);
+		co__strand_release(&channel->strand, seat);
 	}
 }
 
 /* The first channel whose strand is taken by another, or NULL: all are ours. */
-static struct co_select_case *try_rest(struct co_select_case *first)
+static struct co_select_case *try_rest(struct co_select_case *first,
+		struct co__seat *seat)
 {
 	struct co_select_case *one = next_channel(first);
 
-	while (one != NULL && co__strand_try(&one->channel->strand))
+	while (one != NULL && co__strand_try_hold(&one->channel->strand, seat))
 		one = next_channel(one);
 
 	return one;
 }
 
-/* WAIT is co__strand_wait or co__strand_wait_still. */
-static void acquire_all(struct co_select_case *first,
-		void (*wait)(struct co__strand *strand))
+/* SELF is the calling task if others may run meanwhile, or NULL. */
+static void acquire_all(struct co_select_case *first, struct co_task *self)
 {
-	struct co_select_case *taken;
+	struct co_select_case *taken = first;
 
-	if (first == NULL)
-		return;
-	for (;;) {
-		while (!co__strand_try(&first->channel->strand))
-			wait(&first->channel->strand);
-		taken = try_rest(first);
+	while (taken != NULL) {
+		struct co__seat *seat;
+
+		co__strand_hold(&first->channel->strand, self);
+		seat = co__seat_with(self);
+		taken = try_rest(first, seat);
 		if (taken == NULL)
 			return;
-		release_until(first, taken);
-		wait(&taken->channel->strand);
+		release_until(first, taken, seat);
+		co__strand_wait(&taken->channel->strand, self);
 	}
 }
 
-static void release_all(struct co_select_case *first)
+static void release_all(struct co_select_case *first, struct co__seat *seat)
 {
-	release_until(first, NULL);
+	release_until(first, NULL, seat);
 }
 
 /* --- Choosing ------------------------------------------------------------ */
@@ -231,8 +231,9 @@ static void enqueue_all(struct co_select_case *first, struct co_task *self)
 	}
 }
 
-/* Take all waiters out.  Returns the case that was served, or NULL. */
-static struct co_select_case *dequeue_all(struct co_select_case *first)
+/* Take all waiters of SELF out.  Returns the case that was served, or NULL. */
+static struct co_select_case *dequeue_all(struct co_select_case *first,
+		struct co_task *self)
 {
 	struct co_select_case *served = NULL, *one = first;
 
@@ -240,7 +241,7 @@ static struct co_select_case *dequeue_all(struct co_select_case *first)
 		struct co_select_case *end = next_channel(one);
 		struct co__strand *strand = &one->channel->strand;
 
-		co__strand_acquire(strand);
+		co__strand_acquire(strand, self);
 		for (; one != end; one = entry_of(one)->next) {
 			struct co__waiter *waiter = &entry_of(one)->waiter;
 
@@ -249,7 +250,7 @@ static struct co_select_case *dequeue_all(struct co_select_case *first)
 			if (waiter->served)
 				served = one;
 		}
-		co__strand_release(strand);
+		co__strand_release(strand, co__seat_of(self));
 	}
 
 	return served;
@@ -260,7 +261,7 @@ static void arm_and_release_all(struct co__worker *worker,
 {
 	int rc = co__wait_arm(worker, self, 0);
 
-	release_all(arg);
+	release_all(arg, worker->seat);
 	if (rc < 0) {
 		self->outcome = rc;
 		co__ready(self);
@@ -276,7 +277,7 @@ static int wait_in_all(struct co_select_case *cases,
 
 	enqueue_all(first, self);
 	rc = co__park(self, CO__IN_SELECT, cases, arm_and_release_all, first);
-	served = dequeue_all(first);
+	served = dequeue_all(first, self);
 	if (served == NULL)
 		return rc;
 	served->result = entry_of(served)->waiter.result;
@@ -311,9 +312,9 @@ int co_try_select(struct co_select_case *cases, size_t n)
 	if (!are_valid(cases, n))
 		return -EINVAL;
 	first = sort(cases, n);
-	acquire_all(first, co__strand_wait_still);
+	acquire_all(first, NULL);
 	rc = do_one(cases, first, &woken);
-	release_all(first);
+	release_all(first, co__seat_here());
 	if (woken != NULL)
 		co__ready(woken);
 
@@ -332,14 +333,14 @@ int co_select(struct co_select_case *cases, size_t n)
 	if (rc < 0)
 		return rc;
 	first = sort(cases, n);
-	acquire_all(first, co__strand_wait);
+	acquire_all(first, self);
 	rc = do_one(cases, first, &woken);
 	if (rc == -EAGAIN) {
 		rc = co__wait_prepare(self);
 		if (rc == 0)
 			return wait_in_all(cases, first, self);
 	}
-	release_all(first);
+	release_all(first, co__seat_of(self));
 	if (woken != NULL)
 		co__ready(woken);
 

@@ -18,6 +18,10 @@ struct co__spin {
 
 #define CO__SPIN_INIT { 0 }
 
+/* Wait a little for another thread, which was waited for TURNS times so far:
+ * spin, give the processor away, or sleep. */
+void co__spin_relax(unsigned turns);
+
 /* Spin until LOCK was seen free once, giving the processor away meanwhile. */
 void co__spin_wait(struct co__spin *lock);
 

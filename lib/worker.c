@@ -396,6 +396,7 @@ int co__worker_init(struct co__worker *worker, struct co_loop *loop,
 	co__wheel_init(&worker->wheel, co_now());
 	if (sem_init(&worker->sleep, 0, 0) < 0)
 		return -errno;
+	worker->seat = co__seat_take();
 
 	return 0;
 }
@@ -403,4 +404,5 @@ int co__worker_init(struct co__worker *worker, struct co_loop *loop,
 void co__worker_deinit(struct co__worker *worker)
 {
 	sem_destroy(&worker->sleep);
+	co__seat_give(worker->seat);
 }

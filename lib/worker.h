@@ -42,6 +42,7 @@
 #include "inject.h"
 #include "os/os.h"
 #include "runq.h"
+#include "seat.h"
 #include "stall.h"
 #include "task.h"
 #include "timer.h"
@@ -89,6 +90,7 @@ struct co__worker {
 	unsigned random;		/* state of a generator */
 	bool searching;			/* counted in idle.searching */
 	struct co_loop *loop;		/* constant */
+	struct co__seat *seat;		/* constant */
 	struct co__context context;	/* the scheduler, while a task runs */
 	struct co__checked checked;
 	struct co__frame_cache frames;
@@ -165,6 +167,31 @@ static inline struct co_task *co__worker_self(void)
 	struct co__worker *worker = co__worker_get();
 
 	return worker != NULL ? co__worker_current(worker) : NULL;
+}
+
+/* The seat of this thread, whose worker is WORKER or NULL. */
+static inline struct co__seat *co__worker_seat(const struct co__worker *worker)
+{
+	return co__likely(worker != NULL) ? worker->seat : co__seat_none;
+}
+
+/* The seat of the thread that calls this. */
+static inline struct co__seat *co__seat_here(void)
+{
+	return co__worker_seat(co__worker_get());
+}
+
+/* The same if it runs SELF.  Not the thread-local variable: after a switch the
+ * compiler may take it from the thread that SELF was in before. */
+static inline struct co__seat *co__seat_of(const struct co_task *self)
+{
+	return self->worker->seat;
+}
+
+/* The same if it runs SELF, or if that is NULL. */
+static inline struct co__seat *co__seat_with(const struct co_task *self)
+{
+	return self != NULL ? co__seat_of(self) : co__seat_here();
 }
 
 /* A number that grows with each switch and each sleep of WORKER. */

@@ -291,10 +291,10 @@ static void keep_strand(void *arg)
 {
 	struct keeper *keeper = arg;
 
-	co__strand_acquire_still(keeper->strand);
+	co__strand_acquire(keeper->strand, NULL);
 	counter_set(&keeper->keeps, 1);
 	usleep(3000);
-	co__strand_release(keeper->strand);
+	co__strand_release(keeper->strand, co__seat_here());
 }
 
 struct crowd {
@@ -360,7 +360,7 @@ CO_TEST_ON_ONE_THREAD(repaired, what_does_not_wait_lets_no_task_run)
 	waiter = spawn_or_die(NULL, lock_once, &crowd);
 	for (int call = 0; call < STILL_CALLS; call++) {
 		struct keeper keeper = { call == RELEASE
-				? (struct co__strand *)&crowd.lock.private_[1]
+				? (struct co__strand *)&crowd.lock
 				: &crowd.channel->strand, { 0 } };
 		struct test_thread thread;
 		size_t before;

@@ -43,14 +43,12 @@ static void free_lock(void)
 	explore_allocator.release(NULL, lock, sizeof *lock);
 }
 
-/* Who released it before the last user may still be in its guard: it went there
- * for a waiter, who has left since. */
+/* Who released it before the last user may still hold its strand. */
 static void run_lock_end(void)
 {
 	int other;
 
 	make_lock();
-	lock->private_[0] = 3;		/* held and waited for */
 	other = explore_thread(release_lock, NULL);
 	while (co_lock_try_acquire(lock) != 0)
 		co__atomic_pause();

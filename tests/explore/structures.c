@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 
-/* structures.c - queue, stack, run queue, inject queue: nothing is lost,
- * doubled, or out of order */
+/* structures.c - queue, stack, run queue, door, strand, inject queue: nothing is
+ * lost, doubled, or out of order */
 
 #include "explore.h"
 
@@ -14,6 +14,7 @@
 #include "bias.h"
 #include "inject.h"
 #include "runq.h"
+#include "strand.h"
 
 /* --- The explorer --------------------------------------------------------- */
 
@@ -497,6 +498,97 @@ static void run_alone(void)
 	end_runq();
 }
 
+/* --- Strands --------------------------------------------------------------- */
+
+#define STRANDS 2
+
+static struct co__strand strands[STRANDS];
+static unsigned uses[STRANDS];		/* strand */
+static AO_t total;			/* atomic: of all uses */
+
+static void use_strand(unsigned which, struct co__seat *seat)
+{
+	struct co__strand *strand = &strands[which];
+	unsigned before;
+
+	while (!co__strand_try(strand, seat)
+			&& !co__strand_try_hold(strand, seat))
+		co__atomic_pause();
+	before = uses[which];
+	AO_fetch_and_add1(&total);	/* where another may go on */
+	uses[which] = before + 1;
+	co__strand_release(strand, seat);
+}
+
+/* Mostly the first, so that it is owned soon. */
+static void *use_strands(void *seat)
+{
+	for (unsigned i = 0; i < 5; i++)
+		use_strand(explore_choose(4) == 0, seat);
+
+	return NULL;
+}
+
+static void begin_strands(void)
+{
+	memset(strands, 0, sizeof strands);
+	memset(uses, 0, sizeof uses);
+	AO_store(&total, 0);
+}
+
+static void end_strands(void)
+{
+	for (unsigned i = 0; i < STRANDS; i++)
+		use_strand(i, co__seat_none);
+	explore_expect(uses[0] + uses[1], AO_load(&total));
+}
+
+/* Two who may own them, and one who may not. */
+static void run_strand(void)
+{
+	struct co__seat *seats[2];
+	int others[2];
+
+	begin_strands();
+	for (unsigned i = 0; i < 2; i++)
+		seats[i] = co__seat_take();
+	others[0] = explore_thread(use_strands, seats[0]);
+	others[1] = explore_thread(use_strands, co__seat_none);
+	use_strands(seats[1]);
+	for (unsigned i = 0; i < 2; i++)
+		explore_join(others[i]);
+	end_strands();
+	for (unsigned i = 0; i < 2; i++)
+		co__seat_give(seats[i]);
+}
+
+/* Takes a seat, uses what is its own, and leaves it to the next. */
+static void *use_and_leave(void *arg)
+{
+	struct co__seat *seat = co__seat_take();
+
+	(void)arg;
+	use_strands(seat);
+	co__seat_give(seat);
+
+	return NULL;
+}
+
+static void run_inherited(void)
+{
+	int other, others[2];
+
+	begin_strands();
+	other = explore_thread(use_and_leave, NULL);
+	for (unsigned i = 0; i < 2; i++)
+		others[i] = explore_thread(use_and_leave, NULL);
+	explore_join(other);
+	use_and_leave(NULL);
+	for (unsigned i = 0; i < 2; i++)
+		explore_join(others[i]);
+	end_strands();
+}
+
 /* --- The inject queue ----------------------------------------------------- */
 
 static struct co__inject inject;
@@ -563,6 +655,8 @@ const struct explore_scenario explore_structures[] = {
 	{ "runq: hardly a place is free", run_full, 1000, false },
 	{ "bias: an owner and two guests", run_bias, 3000, true },
 	{ "bias: a run queue, and a thief", run_alone, 3000, true },
+	{ "strand: two who may own it, and one", run_strand, 3000, true },
+	{ "strand: a seat is inherited", run_inherited, 2000, true },
 	{ "inject: two put, two take", run_inject, 2000, true },
 	{ NULL, NULL, 0, false },
 };

@@ -12,6 +12,7 @@
 
 #include "loop.h"
 #include "spin.h"
+#include "strand.h"
 
 /* Wait until the library has made CALL once more than BEFORE.  It comes by
  * itself; if not, the run hangs. */
@@ -391,6 +392,37 @@ static int use_door(void *arg)
 const struct scenario thieves = {
 	.name = "thieves",
 	.run = use_door,
+	.covers = (const enum fault_call[]){ FAULT_membarrier, FAULT_NONE },
+};
+
+/* --- A strand that is taken away ----------------------------------------- */
+
+static void use_strand(struct co__strand *strand, struct co__seat *seat)
+{
+	CO_EXPECT(co__strand_try(strand, seat)
+			|| co__strand_try_hold(strand, seat));
+	co__strand_release(strand, seat);
+}
+
+static int lose_strand(void *arg)
+{
+	struct co__seat *seat = co__seat_take();
+	struct co__strand strand = { .word = (AO_t)seat };
+
+	(void)arg;
+	use_strand(&strand, seat);
+	CO_EXPECT_EQ(AO_load(&strand.word), (AO_t)seat);
+	use_strand(&strand, co__seat_none);
+	CO_EXPECT_EQ(AO_load(&strand.word), 0);
+	use_strand(&strand, seat);
+	co__seat_give(seat);
+
+	return 0;
+}
+
+const struct scenario losers = {
+	.name = "losers",
+	.run = lose_strand,
 	.covers = (const enum fault_call[]){ FAULT_membarrier, FAULT_NONE },
 };
 

@@ -5,39 +5,35 @@
  *
  * Sizes       Three tasks take the lock once each and release it; the wait of
  *             one may be ended by its deadline.
- *             6,800 states.
+ *             4,200 states.
  *
- * Steps       take        co_lock_acquire, without the guard
- *             announce    take_or_announce, with it; acquire_slowly
+ * Steps       acquire     acquire_held, with the strand
  *             wait        enqueue, and co__strand_park with its hook: arm, then
- *                         release the guard (strand.pml has these in detail)
+ *                         release the strand (strand.pml has these in detail)
  *             withdraw    wait_for_turn, after a wait that ended otherwise
- *             release     co_lock_release, release_slowly, hand_over
+ *             release     release_held, hand_over
  *
  * Proved      One has the lock at a time; nobody who waits is overtaken;
- *             nobody waits for a lock that is free; when the guard is free,
- *             WAITED is set if and only if somebody is in the list.
+ *             nobody waits for a lock that is free, when the strand is.
  *
- * MUTANT_ANNOUNCE_STORES  deadlock   WAITED is set without comparing
- * MUTANT_NO_RETAKE        deadlock   a lock found free under the guard is
- *                                     waited for
+ * MUTANT_LOOK_BARE        deadlock   whether it is held is found out before the
+ *                                    strand is taken
+ * MUTANT_TAKE_BARE        assertion  so it is taken
  * MUTANT_RELEASE_FREES    assertion  release makes it free though it is waited
  *                                    for
  * MUTANT_BLIND_HAND_OVER  assertion  it is handed to one who waits no more
  * MUTANT_BARGING          assertion  the heir is woken and the lock made free
- * MUTANT_KEEPS_WAITED     assertion  the last to be served leaves WAITED set
- * MUTANT_LEAVES_WAITED    assertion  so does the last to withdraw
+ * MUTANT_STAYS_HELD       deadlock   it stays held when nobody waits any more
  * MUTANT_NO_WITHDRAW      assertion  one whose deadline ended it stays in the
  *                                    list
- * MUTANT_ARM_LATE         deadlock   the guard is released before arming
+ * MUTANT_WITHDRAW_BARE    assertion  it leaves the list without the strand
+ * MUTANT_ARM_LATE         deadlock   the strand is released before arming
  */
 
 #define TASKS 3
-#define HELD 1
-#define WAITED 2
 
-byte state;
-bool guard;
+bool held;			/* strand */
+bool strand;
 byte list[TASKS];		/* oldest first: 1 + the task */
 byte waiters;			/* in the list */
 bool armed[TASKS];
@@ -46,16 +42,16 @@ bool timed_out[TASKS];
 bool in_call[TASKS];		/* ghost: its node in the list is there */
 byte holders;			/* ghost */
 
-inline lock_guard()
+inline take_strand()
 {
-	atomic { !guard -> guard = true }
+	atomic { !strand -> strand = true }
 }
 
-inline unlock_guard()
+inline release_strand()
 {
 	atomic {
-		assert(((state & WAITED) != 0) == (waiters != 0));
-		guard = false
+		assert(held || waiters == 0);
+		strand = false
 	}
 }
 
@@ -84,118 +80,93 @@ inline arm()
 	armed[_pid] = true
 }
 
-/* take_or_announce, to MINE; the guard is held. */
-inline take_or_announce(mine)
-{
-	do
-	:: seen = state;
-	   if
-	   :: seen & WAITED -> mine = false; break
-#ifdef MUTANT_NO_RETAKE
-	   :: seen == 0 -> mine = false; break
-#else
-	   :: seen == 0 -> atomic {
-		if
-		:: state == 0 -> state = HELD; mine = true; break
-		:: else
-		fi }
-#endif
-	   :: seen == HELD -> atomic {
-		if
-#ifdef MUTANT_ANNOUNCE_STORES
-		:: true ->
-#else
-		:: state == HELD ->
-#endif
-			state = HELD | WAITED; mine = false; break
-#ifndef MUTANT_ANNOUNCE_STORES
-		:: else
-#endif
-		fi }
-	   fi
-	od;
-	seen = 0
-}
-
+/* A task at a time may be here: so it looks, and then changes the list. */
 inline withdraw()
 {
-	atomic {
-		i = 0;
+	i = 0;
+	do
+	:: i < waiters && list[i] != _pid + 1 -> i++
+	:: else -> break
+	od;
+	if
+	:: i < waiters ->
 		do
-		:: i < waiters && list[i] != _pid + 1 -> i++
+		:: i < TASKS - 1 -> list[i] = list[i + 1]; i++
 		:: else -> break
 		od;
-		if
-		:: i < waiters ->
-			do
-			:: i < TASKS - 1 -> list[i] = list[i + 1]; i++
-			:: else -> break
-			od;
-			list[TASKS - 1] = 0;
-			waiters--;
-#ifndef MUTANT_LEAVES_WAITED
-			if
-			:: waiters == 0 -> state = HELD
-			:: else
-			fi
+		list[TASKS - 1] = 0;
+		waiters--
+	:: else
+	fi;
+	i = 0
+}
+
+inline wait_for_turn(mine)
+{
+	in_call[_pid] = true;
+	list[waiters] = _pid + 1;
+	waiters++;
+#ifdef MUTANT_ARM_LATE
+	release_strand();
+	arm();
+#else
+	arm();
+#ifdef MUTANT_LOOK_BARE
+	strand = false;
+#else
+	release_strand();
 #endif
-		:: else
-		fi;
-		i = 0
-	}
+#endif
+	ready[_pid] -> ready[_pid] = false;
+	mine = !timed_out[_pid];
+#ifndef MUTANT_NO_WITHDRAW
+	if
+	:: mine
+	:: else ->
+#ifdef MUTANT_WITHDRAW_BARE
+		withdraw()
+#else
+		take_strand();
+		withdraw();
+		release_strand()
+#endif
+	fi;
+#endif
+	in_call[_pid] = false
 }
 
 /* To MINE: whether it was got. */
 inline acquire(mine)
 {
-	atomic {						/* take */
-		mine = state == 0;
-		assert(!mine || waiters == 0);	/* nobody is overtaken */
-		state = (mine -> HELD : state)
-	};
+#if defined MUTANT_LOOK_BARE || defined MUTANT_TAKE_BARE
+	mine = !held;
+#endif
+	take_strand();
+#if !defined MUTANT_LOOK_BARE && !defined MUTANT_TAKE_BARE
+	mine = !held;
+#endif
+#ifdef MUTANT_LOOK_BARE
+	mine = mine && !held;
+#endif
 	if
-	:: mine
-	:: else ->
-		lock_guard();
-		take_or_announce(mine);
-		if
-		:: mine -> unlock_guard()
-		:: else ->
-			in_call[_pid] = true;
-			list[waiters] = _pid + 1;
-			waiters++;
-#ifdef MUTANT_ARM_LATE
-			guard = false;
-			arm();
-#else
-			arm();
-#ifdef MUTANT_NO_RETAKE
-			guard = false;
-#else
-			unlock_guard();
-#endif
-#endif
-			ready[_pid] -> ready[_pid] = false;
-			mine = !timed_out[_pid];
-#ifndef MUTANT_NO_WITHDRAW
-			if
-			:: mine
-			:: else ->
-				lock_guard();
-				withdraw();
-				unlock_guard()
-			fi;
-#endif
-			in_call[_pid] = false
-		fi
+	:: mine ->
+		assert(waiters == 0);	/* nobody is overtaken */
+		held = true;
+		release_strand()
+	:: else -> wait_for_turn(mine)
 	fi
 }
 
-/* hand_over, to HEIR, 1 + a task, or 0; the guard is held. */
+/* hand_over, to HEIR, 1 + a task, or 0; the strand is held. */
 inline hand_over(heir, ok)
 {
 	do
-	:: waiters == 0 -> state = 0; heir = 0; break
+	:: waiters == 0 ->
+#ifndef MUTANT_STAYS_HELD
+		held = false;
+#endif
+		heir = 0;
+		break
 	:: else ->
 		dequeue(heir);
 		claim(heir - 1, ok);
@@ -205,14 +176,7 @@ inline hand_over(heir, ok)
 		if
 		:: ok ->
 #ifdef MUTANT_BARGING
-			state = (waiters == 0 -> 0 : state);
-#else
-#ifndef MUTANT_KEEPS_WAITED
-			if
-			:: waiters == 0 -> state = HELD
-			:: else
-			fi;
-#endif
+			held = waiters != 0;
 #endif
 			break
 		:: else
@@ -223,40 +187,26 @@ inline hand_over(heir, ok)
 
 inline release(heir, ok)
 {
-	atomic {
-		seen = state;
+	take_strand();
+	assert(held);
 #ifdef MUTANT_RELEASE_FREES
-		state = 0
+	held = false;
 #else
-		state = (seen == HELD -> 0 : seen)
+	hand_over(heir, ok);
 #endif
-	};
-	assert(seen != 0);
-#ifndef MUTANT_RELEASE_FREES
+	release_strand();
 	if
-	:: seen == HELD
-	:: else ->
-		lock_guard();
-		if
-		:: state == HELD -> state = 0
-		:: else -> hand_over(heir, ok)
-		fi;
-		unlock_guard();
-		if
-		:: heir != 0 ->
-			assert(!ready[heir - 1]);
-			ready[heir - 1] = true;
-			heir = 0
-		:: else
-		fi
-	fi;
-#endif
-	seen = 0
+	:: heir != 0 ->
+		assert(!ready[heir - 1]);
+		ready[heir - 1] = true;
+		heir = 0
+	:: else
+	fi
 }
 
 active [TASKS] proctype task()
 {
-	byte seen, heir, i;
+	byte heir, i;
 	bool mine, ok;
 
 	acquire(mine);
