@@ -22,39 +22,45 @@ static bool see_nobody(struct co__bias *bias)
 	return false;
 }
 
-/* Have the owner believe no more that it is alone. */
-static bool call(struct co__bias *bias)
+/* B4, unless another guest was faster. */
+static void share(struct co__bias *bias)
 {
-	AO_store(&bias->mode, CO__BIAS_CALLED);		/* B1 */
-	if (co__os_barrier() < 0 || !see_nobody(bias))	/* B2 */
-		return false;
-	AO_store(&bias->mode, CO__BIAS_SHARED);		/* B4 */
+	AO_t state = AO_load(&bias->state), seen;
 
-	return true;
+	while ((state & CO__BIAS_OWNED) != 0) {
+		/* Release: what B3 acquired; pairs with B1. */
+		seen = AO_fetch_compare_and_swap_release(&bias->state, state,
+				state - CO__BIAS_OWNED);
+		if (seen == state)
+			return;
+		state = seen;
+	}
 }
 
 bool co__bias_visit(struct co__bias *bias)
 {
-	if (!co__spin_try(&bias->guests))
-		return false;
-	if (AO_load(&bias->mode) != CO__BIAS_SHARED && !call(bias)) {
-		co__spin_release(&bias->guests);
+	/* B1, acquire: pairs with B4 and co__bias_set. */
+	AO_t state = AO_fetch_and_add_acquire(&bias->state,
+			CO__BIAS_VISIT + CO__BIAS_GUEST);
+
+	if ((state & CO__BIAS_OWNED) == 0)
+		return true;
+	if (co__os_barrier() < 0 || !see_nobody(bias)) {	/* B2 */
+		AO_fetch_and_add(&bias->state, (AO_t)0 - CO__BIAS_GUEST);
 		return false;
 	}
-	AO_store(&bias->visits, AO_load(&bias->visits) + 1);
+	share(bias);
 
 	return true;
 }
 
-void co__bias_end_visit(struct co__bias *bias)
-{
-	co__spin_release(&bias->guests);
-}
-
 void co__bias_set(struct co__bias *bias, AO_t mode)
 {
-	if (AO_load(&bias->mode) == mode || !co__spin_try(&bias->guests))
+	AO_t state = AO_load(&bias->state);
+
+	if ((state & CO__BIAS_OWNED) == mode || (state & CO__BIAS_GUESTS) != 0)
 		return;
-	AO_store(&bias->mode, mode);
-	co__spin_release(&bias->guests);
+	/* Acquire: what guests did; pairs with B5.  Release: what E3 did; pairs
+	 * with B1. */
+	AO_compare_and_swap_full(&bias->state, state, state ^ CO__BIAS_OWNED);
 }

@@ -201,7 +201,7 @@ static unsigned longer(unsigned patience)
 
 void co__near_set_bias(struct co__worker *worker, bool fine)
 {
-	AO_t visits = AO_load(&worker->bias.visits);
+	AO_t visits = co__bias_visits(&worker->bias);
 	bool came = visits != worker->visits;
 
 	worker->visits = visits;

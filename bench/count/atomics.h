@@ -70,6 +70,8 @@ static inline int count_swapped(volatile AO_t *word, AO_t old, AO_t value,
 	AO_compare_and_swap(word, old, value)
 
 #define AO_fetch_and_add(word, value) count_add((word), (value), COUNT_HERE)
+#define AO_fetch_and_add_acquire(word, value) AO_fetch_and_add(word, value)
+#define AO_fetch_and_add_release(word, value) AO_fetch_and_add(word, value)
 #define AO_fetch_and_add_full(word, value) AO_fetch_and_add(word, value)
 #define AO_fetch_and_add1(word) AO_fetch_and_add((word), 1)
 #define AO_fetch_and_add1_full(word) AO_fetch_and_add((word), 1)

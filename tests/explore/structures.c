@@ -392,23 +392,33 @@ static void run_full(void)
 static struct co__bias bias;
 static AO_t passed;		/* atomic: plain for who is alone */
 static AO_t passages;		/* atomic: how often somebody was inside */
+static unsigned notes[3];	/* plain: of each guest, for who is alone; and of
+				 * who is alone, for the guests */
 
-static void pass(bool alone)
+static void pass_alone(void)
 {
 	AO_fetch_and_add1(&passages);
-	if (alone)
-		AO_store(&passed, AO_load(&passed) + 1);
-	else
-		AO_fetch_and_add1(&passed);
+	AO_store(&passed, AO_load(&passed) + 1);
+	explore_check(notes[0] <= 2 && notes[1] <= 2);
+	notes[2]++;
+}
+
+static void pass(void)
+{
+	AO_fetch_and_add1(&passages);
+	AO_fetch_and_add1(&passed);
 }
 
 static void *visit(void *arg)
 {
-	(void)arg;
+	unsigned *note = arg;
+
 	for (unsigned i = 0; i < 2; i++) {
 		if (!co__bias_visit(&bias))
 			continue;
-		pass(false);
+		pass();
+		explore_check(notes[2] <= 4);
+		++*note;
 		co__bias_end_visit(&bias);
 	}
 
@@ -421,6 +431,20 @@ static void begin_bias(void)
 	co__bias_set(&bias, CO__BIAS_OWNED);
 	AO_store(&passed, 0);
 	AO_store(&passages, 0);
+	memset(notes, 0, sizeof notes);
+}
+
+/* What the owner of a door may do before it goes through. */
+static void choose_bias(void)
+{
+	switch (explore_choose(3)) {
+	case 1:
+		co__bias_set(&bias, CO__BIAS_OWNED);
+		break;
+	case 2:
+		co__bias_set(&bias, CO__BIAS_SHARED);
+		break;
+	}
 }
 
 static void run_bias(void)
@@ -430,15 +454,14 @@ static void run_bias(void)
 	begin_bias();
 	explore_with_failing_barriers();
 	for (unsigned i = 0; i < 2; i++)
-		guests[i] = explore_thread(visit, NULL);
+		guests[i] = explore_thread(visit, &notes[i]);
 	for (unsigned i = 0; i < 4; i++) {
-		if (explore_choose(2))
-			co__bias_set(&bias, CO__BIAS_OWNED);
+		choose_bias();
 		if (co__bias_enter(&bias)) {
-			pass(true);
+			pass_alone();
 			co__bias_leave(&bias);
 		} else {
-			pass(false);
+			pass();
 		}
 	}
 	for (unsigned i = 0; i < 2; i++)

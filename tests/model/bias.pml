@@ -6,14 +6,17 @@
  *
  * Sizes       Four tasks.  The owner does 4 things of its choice: it takes a
  *             task, or makes itself alone, or all welcome.  Two guests come
- *             twice each.  A barrier may fail, and a guest go away instead of
- *             waiting.
- *             660,000 states.
+ *             twice each, and may be inside at once.  A barrier may fail, and a
+ *             guest go away instead of waiting.
+ *             740,000 states.
  *
  * Steps       E1 ... E4   co__bias_enter, co__near_pick_alone, co__bias_leave
- *             B1 ... B4   call of lib/bias.c
+ *             B1 ... B4   co__bias_visit of lib/bias.c
+ *             B5          co__bias_end_visit
  *             set         co__bias_set
  *             rob         co__runq_rob, as far as it matters: T1 and T4
+ *             The word is `owned' and `guests', which change in one step; it
+ *             has no visits, since nobody decides by them.
  *             What the owner stores waits in a buffer, first in first out, and
  *             gets to memory at some later moment: this is what its processor
  *             may do.  A compare-and-swap of the owner empties the buffer; so
@@ -24,19 +27,17 @@
  *
  * MUTANT_NO_BARRIER    assertion  no B2
  * MUTANT_FAILED_IS_ONE assertion  a barrier that failed counts as one
- * MUTANT_NO_CALL       assertion  no B1
+ * MUTANT_NO_COUNT      assertion  B1 counts nobody
+ * MUTANT_B1_APART      assertion  B1 looks first, and counts later
  * MUTANT_NO_LOOK       assertion  no B3
  * MUTANT_LOOK_FIRST    assertion  B3 before B2
- * MUTANT_B4_FIRST      assertion  B4 before B3: who goes away leaves it so
+ * MUTANT_B4_FIRST      assertion  B4 before B3: others are inside at once
+ * MUTANT_B5_FIRST      assertion  B5 before the guest leaves
  * MUTANT_E2_FIRST      assertion  E2 before E1
+ * MUTANT_E2_ANY_COUNT  assertion  E2 doesn't ask whether a guest is counted
  * MUTANT_E4_FIRST      assertion  E4 before the store of E3
- * MUTANT_SET_UNLOCKED  assertion  set doesn't ask whether a guest is inside
- * MUTANT_STAY_UNLOCKED assertion  a guest is inside without `guests'
+ * MUTANT_SET_APART     assertion  set looks first, and stores later
  */
-
-#define SHARED 0
-#define CALLED 1
-#define OWNED 2
 
 #define TASKS 4
 #define ACTS 4
@@ -45,8 +46,9 @@
 #define INSIDE 0
 #define HEAD 1
 
-byte mode = OWNED;
-bool inside, guests;
+bool owned = true;
+byte guests;
+bool inside;
 byte head;
 chan buffer = [4] of { bit, byte };	/* what the owner has stored */
 byte newest;				/* the head that the owner sees */
@@ -115,22 +117,32 @@ inline take_shared()
 	}
 }
 
+inline look()
+{
+#ifdef MUTANT_E2_ANY_COUNT
+	seen = owned					/* E2 */
+#else
+	seen = owned && guests == 0			/* E2 */
+#endif
+}
+
 active proctype owner()
 {
-	byte acts, seen;
+	byte acts;
+	bool seen;
 
 	do
 	:: acts == ACTS -> break
 	:: acts < ACTS -> acts++;
 #ifdef MUTANT_E2_FIRST
-		seen = mode;
+		look();
 		buffer!INSIDE, 1;
 #else
 		buffer!INSIDE, 1;				/* E1 */
-		seen = mode;					/* E2 */
+		look();
 #endif
 		if
-		:: seen == OWNED ->
+		:: seen ->
 			/* Guests have moved the head since. */
 			atomic {
 				if
@@ -145,41 +157,62 @@ active proctype owner()
 			buffer!INSIDE, 0;
 			take_shared()
 		fi;
-		seen = 0
+		seen = false
 	:: acts < ACTS -> acts++;			/* set: OWNED */
+#ifdef MUTANT_SET_APART
+		if
+		:: guests == 0 ->
+			atomic {
+				empty(buffer);
+				owned = true;
+				guests = 0
+			}
+		:: else
+		fi
+#else
 		atomic {
 			empty(buffer);
 			if
-#ifdef MUTANT_SET_UNLOCKED
-			:: true -> mode = OWNED
-#else
-			:: !guests -> mode = OWNED
+			:: guests == 0 -> owned = true
 			:: else
-#endif
 			fi
 		}
+#endif
 	:: acts < ACTS -> acts++;			/* set: SHARED */
 		atomic {
 			empty(buffer);
 			if
-			:: !guests -> mode = SHARED
+			:: guests == 0 -> owned = false
 			:: else
 			fi
 		}
 	od
 }
 
-/* B1 to B4, or goes away. */
+/* B1; `seen' is whether it was OWNED. */
+inline come()
+{
+#ifdef MUTANT_B1_APART
+	seen = owned;
+	guests++
+#else
+	d_step {
+		seen = owned;
+#ifndef MUTANT_NO_COUNT
+		guests++
+#endif
+	}
+#endif
+}
+
+/* B2 to B4, or goes away. */
 inline call()
 {
-#ifndef MUTANT_NO_CALL
-	mode = CALLED;					/* B1 */
-#endif
 #ifdef MUTANT_LOOK_FIRST
 	inside == 0;
 #endif
 #ifdef MUTANT_B4_FIRST
-	mode = SHARED;
+	owned = false;
 #endif
 	if
 #ifndef MUTANT_NO_BARRIER
@@ -199,49 +232,55 @@ inline call()
 #endif
 	:: goto away
 	fi;
-	mode = SHARED					/* B4 */
+	owned = false					/* B4 */
+}
+
+/* B5. */
+inline leave()
+{
+#ifdef MUTANT_NO_COUNT
+	skip
+#else
+	guests--
+#endif
 }
 
 proctype guest()
 {
-	byte visits, seen;
+	byte visits, at;
+	bool seen;
 
 	do
 	:: visits == VISITS -> break
 	:: else -> visits++;
-		atomic {
-			if
-			:: guests -> goto next
-			:: else -> guests = true
-			fi
-		};
+		come();
 		if
-		:: mode != SHARED -> call()
+		:: seen -> call()
 		:: else
 		fi;
-#ifdef MUTANT_STAY_UNLOCKED
-		guests = false;
+#ifdef MUTANT_B5_FIRST
+		leave();
 #endif
 		d_step {
 			visitors++;
 			assert(!alone)
 		};
-		seen = head;				/* T1 */
+		at = head;				/* T1 */
 		atomic {				/* T4 */
 			if
-			:: head == seen && seen < TASKS ->
-				take(seen);
+			:: head == at && at < TASKS ->
+				take(at);
 				head++
 			:: else
 			fi;
-			seen = 0
+			at = 0
 		};
 		visitors--;
-away:
-#ifndef MUTANT_STAY_UNLOCKED
-		guests = false;
+#ifdef MUTANT_B5_FIRST
+		goto next;
 #endif
-next:		skip
+away:		leave();				/* B5 */
+next:		seen = false
 	od
 }
 
