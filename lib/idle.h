@@ -51,15 +51,19 @@
 struct co_loop;
 struct co__worker;
 
+/* In three lines: for who sleeps or wakes another; what whoever adds work reads,
+ * and what seldom changes while there is much of it; what each thief writes. */
 struct co__idle {
 	struct co__spin lock;
 	struct co__list workers;	/* lock: the idle ones; the poller last */
-	AO_t count;			/* atomic; lock to change */
-	AO_t searching;			/* atomic */
 	AO_t polling;			/* atomic: 1 while a worker has the
 					 * right to call the backend's wait */
 	co_time poll_until;		/* lock: when the sleeping poller wakes */
 	AO_t wakeups;			/* relaxed: signals sent */
+	char before_count[64];
+	AO_t count;			/* atomic; lock to change */
+	char before_searching[64];
+	AO_t searching;			/* atomic */
 };
 
 void co__idle_init(struct co__idle *idle);
