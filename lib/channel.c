@@ -342,29 +342,41 @@ static co__noinline int get_slowly(struct co_channel *channel, void *ret_item)
 	return rc < 0 ? rc : get_held(channel, self, ret_item);
 }
 
-/* Whether nothing but what most calls find is the case so far: an item where
- * there must be one, a task without news, and now it holds the strand. */
-static inline bool begin_quickly(struct co_channel *channel, const void *item,
+/* Whether a put or get by SELF of ITEM may be done quickly, so far: SELF is a
+ * task without news, and ITEM is there. */
+static inline bool is_usual(const struct co_channel *channel, const void *item,
 		const struct co_task *self)
 {
 	return channel != NULL && item != NULL && self != NULL
-			&& co__wait_is_plain(self)
-			&& co__strand_try(&channel->strand,
-					co__seat_of(self));
+			&& co__wait_is_plain(self);
 }
 
-/* In both calls what is done at once calls nothing, so it saves no
- * registers. */
+/* Whether a put, or a get, of a word is between the ring and its caller. */
+static inline bool is_quick_put(const struct co_channel *channel)
+{
+	return AO_load(&channel->length) < channel->room
+			&& channel->item_size == sizeof(uint64_t)
+			&& co__list_is_empty(&channel->getters);
+}
 
-int co_channel_put(struct co_channel *channel, const void *item)
+static inline bool is_quick_get(const struct co_channel *channel)
+{
+	return AO_load(&channel->length) != 0
+			&& channel->item_size == sizeof(uint64_t)
+			&& co__list_is_empty(&channel->putters);
+}
+
+/* What is done at once calls nothing, so it saves no registers.  It is there
+ * twice: a strand that is owned is most often released as it was taken. */
+
+static co__noinline int put_shared(struct co_channel *channel, const void *item)
 {
 	struct co_task *self = co__worker_self();
 
-	if (co__unlikely(!begin_quickly(channel, item, self)))
+	if (co__unlikely(!is_usual(channel, item, self)
+			|| !co__strand_try_free(&channel->strand)))
 		return put_slowly(channel, item);
-	if (co__unlikely(AO_load(&channel->length) >= channel->room
-			|| channel->item_size != sizeof(uint64_t)
-			|| !co__list_is_empty(&channel->getters)))
+	if (co__unlikely(!is_quick_put(channel)))
 		return put_held(channel, self, item);
 	append(channel, item);
 	co__strand_release(&channel->strand, co__seat_of(self));
@@ -372,18 +384,49 @@ int co_channel_put(struct co_channel *channel, const void *item)
 	return 0;
 }
 
-int co_channel_get(struct co_channel *channel, void *ret_item)
+int co_channel_put(struct co_channel *channel, const void *item)
+{
+	struct co__seat *seat = co__seat_here();
+	struct co_task *self = co__worker_self();
+
+	if (co__unlikely(!is_usual(channel, item, self)
+			|| !co__strand_try_own(&channel->strand, seat)))
+		return put_shared(channel, item);
+	if (co__unlikely(!is_quick_put(channel)))
+		return put_held(channel, self, item);
+	append(channel, item);
+	co__strand_release_own(seat);
+
+	return 0;
+}
+
+static co__noinline int get_shared(struct co_channel *channel, void *ret_item)
 {
 	struct co_task *self = co__worker_self();
 
-	if (co__unlikely(!begin_quickly(channel, ret_item, self)))
+	if (co__unlikely(!is_usual(channel, ret_item, self)
+			|| !co__strand_try_free(&channel->strand)))
 		return get_slowly(channel, ret_item);
-	if (co__unlikely(AO_load(&channel->length) == 0
-			|| channel->item_size != sizeof(uint64_t)
-			|| !co__list_is_empty(&channel->putters)))
+	if (co__unlikely(!is_quick_get(channel)))
 		return get_held(channel, self, ret_item);
 	take_oldest(channel, ret_item);
 	co__strand_release(&channel->strand, co__seat_of(self));
+
+	return 0;
+}
+
+int co_channel_get(struct co_channel *channel, void *ret_item)
+{
+	struct co__seat *seat = co__seat_here();
+	struct co_task *self = co__worker_self();
+
+	if (co__unlikely(!is_usual(channel, ret_item, self)
+			|| !co__strand_try_own(&channel->strand, seat)))
+		return get_shared(channel, ret_item);
+	if (co__unlikely(!is_quick_get(channel)))
+		return get_held(channel, self, ret_item);
+	take_oldest(channel, ret_item);
+	co__strand_release_own(seat);
 
 	return 0;
 }

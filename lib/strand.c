@@ -89,9 +89,8 @@ bool co__strand_try_hold(struct co__strand *strand, struct co__seat *seat)
 
 	if (is_owned(word))
 		return take_over(strand, word, seat);
-	/* Acquire: as in co__strand_try. */
-	return word == 0 && AO_compare_and_swap_acquire(&strand->word, 0,
-			CO__STRAND_HELD);
+
+	return word == 0 && co__strand_try_free(strand);
 }
 
 /* Spin until the strand may be free.  False: that takes too long. */

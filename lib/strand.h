@@ -91,10 +91,13 @@ void co__strand_acquire_slowly(struct co__strand *strand, struct co_task *self);
  * it isn't just another time that it did so. */
 AO_t co__strand_settle(struct co__strand *strand, struct co__seat *seat);
 
-/* The owner of SEAT, to which STRAND seemed to belong.  True: it has it. */
-static inline bool co__strand_enter(struct co__strand *strand,
+/* A thread with SEAT: take STRAND if it is its own.  It is released by
+ * co__strand_release_own then, or as any other. */
+static inline bool co__strand_try_own(struct co__strand *strand,
 		struct co__seat *seat)
 {
+	if (co__unlikely(AO_load(&strand->word) != (AO_t)seat))
+		return false;
 	co__assert(AO_load(&seat->inside) == 0);
 	/* Release: pairs with B3, as E4 does. */
 	AO_store_release(&seat->inside, (AO_t)strand);		/* E1 */
@@ -106,17 +109,23 @@ static inline bool co__strand_enter(struct co__strand *strand,
 	return false;
 }
 
+static inline void co__strand_release_own(struct co__seat *seat)
+{
+	AO_store_release(&seat->inside, 0);		/* E4: pairs with B3 */
+}
+
+/* Take STRAND if it is free. */
+static inline bool co__strand_try_free(struct co__strand *strand)
+{
+	/* Acquire: pairs with the release of who held it last. */
+	return AO_compare_and_swap_acquire(&strand->word, 0, CO__STRAND_HELD);
+}
+
 /* A thread with SEAT: take STRAND if that needs no waiting. */
 static inline bool co__strand_try(struct co__strand *strand,
 		struct co__seat *seat)
 {
-	AO_t word = AO_load(&strand->word);
-
-	if (co__likely(word == (AO_t)seat))
-		return co__strand_enter(strand, seat);
-	/* Acquire: pairs with the release in co__strand_release. */
-	return word == 0 && AO_compare_and_swap_acquire(&strand->word, 0,
-			CO__STRAND_HELD);
+	return co__strand_try_own(strand, seat) || co__strand_try_free(strand);
 }
 
 static inline void co__strand_acquire(struct co__strand *strand,
@@ -133,7 +142,7 @@ static inline void co__strand_release(struct co__strand *strand,
 	AO_t habit, word = 0;
 
 	if (AO_load(&seat->inside) == (AO_t)strand) {
-		AO_store_release(&seat->inside, 0);	/* E4: pairs with B3 */
+		co__strand_release_own(seat);
 		return;
 	}
 	habit = strand->habit - CO__HABIT_LEFT;
