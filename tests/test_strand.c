@@ -110,7 +110,7 @@ Test(strand, each_time_it_is_lost_it_takes_twice_as_long_to_own_it)
 		unsigned most = losses < LOSSES_MAX ? losses : LOSSES_MAX;
 
 		cr_assert_eq(uses_until_owned(&strand, seats[losses % 2]),
-				(HABIT << most) + (losses == 0));
+				((unsigned)HABIT << most) + (losses == 0));
 		cr_assert_not(co__strand_try(&strand, seats[1 - losses % 2]));
 		use(&strand, seats[1 - losses % 2]);
 		cr_assert_eq(word_of(&strand), 0);
