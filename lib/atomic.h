@@ -78,7 +78,9 @@ static inline void co__atomic_pause(void)
 #endif
 }
 
-/* The same for a time in which nothing is looked at. */
+/* The same for a time in which nothing is looked at: nor by a processor that
+ * guesses that the loop has ended, and runs ahead of it.  Such a look counts for
+ * nothing, but it takes the cache line all the same. */
 static inline void co__atomic_pause_long(int pauses)
 {
 #ifdef CO_EXPLORE
@@ -86,6 +88,9 @@ static inline void co__atomic_pause_long(int pauses)
 #endif
 	while (pauses-- > 0)
 		co__atomic_pause();
+#ifdef __SSE2__
+	__asm__ volatile("lfence" : : : "memory");
+#endif
 }
 
 /* Store VALUE and return what was there; acquire and release. */
