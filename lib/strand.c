@@ -4,6 +4,7 @@
 
 #include "strand.h"
 
+#include <errno.h>
 #include <sched.h>
 #include <time.h>
 
@@ -46,10 +47,11 @@ static void see_out(const struct co__strand *strand, struct co__seat *seat)
 {
 	/* Without a barrier there is time: no processor keeps a store to itself
 	 * for as long as this. */
-	static const struct timespec long_enough = { 0, 10 * 1000 * 1000 };
+	struct timespec left = { 0, 10 * 1000 * 1000 };
 
 	if (co__unlikely(co__os_barrier() < 0))			/* B2 */
-		nanosleep(&long_enough, NULL);
+		while (nanosleep(&left, &left) < 0 && errno == EINTR)
+			;
 	/* Acquire: pairs with E4, and E1 of another strand. */
 	for (unsigned i = 0; AO_load_acquire(&seat->inside)	/* B3 */
 			== (AO_t)strand; i++)
@@ -129,9 +131,11 @@ void co__strand_hold(struct co__strand *strand, struct co_task *self)
 
 void co__strand_acquire_slowly(struct co__strand *strand, struct co_task *self)
 {
-	do
-		co__strand_wait(strand, self);
-	while (!co__strand_try(strand, co__seat_with(self))
+	do {
+		/* Whom another owns it can be taken from at once. */
+		if (!is_owned(AO_load(&strand->word)))
+			co__strand_wait(strand, self);
+	} while (!co__strand_try(strand, co__seat_with(self))
 			&& !co__strand_try_hold(strand, co__seat_with(self)));
 }
 
