@@ -16,9 +16,9 @@
  * does a task in a call that doesn't wait: its program relies upon it that
  * neither other tasks nor another thread come between.
  *
- * Most objects are used by one worker for a long time.  So who has taken a
- * strand CO__HABIT times in a row makes it its own, and takes it by plain
- * stores from then on.  Whoever else wants it takes it away, which costs a
+ * Most objects are used by one worker for a long time.  So a worker that has
+ * taken a strand some thousand times in a row makes it its own, and takes it by
+ * plain stores from then on.  Whoever else wants it takes it away, which costs a
  * system call, and next time it takes twice as many until somebody owns it.
  *
  * States      free (0), HELD, owned (the address of a seat).
