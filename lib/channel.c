@@ -369,12 +369,10 @@ static inline bool is_quick_get(const struct co_channel *channel)
 /* What is done at once calls nothing, so it saves no registers.  It is there
  * twice: a strand that is owned is most often released as it was taken. */
 
-static co__noinline int put_shared(struct co_channel *channel, const void *item)
+static co__noinline int put_shared(struct co_channel *channel,
+		struct co_task *self, const void *item)
 {
-	struct co_task *self = co__worker_self();
-
-	if (co__unlikely(!is_usual(channel, item, self)
-			|| !co__strand_try_free(&channel->strand)))
+	if (co__unlikely(!co__strand_try_free(&channel->strand)))
 		return put_slowly(channel, item);
 	if (co__unlikely(!is_quick_put(channel)))
 		return put_held(channel, self, item);
@@ -389,9 +387,10 @@ int co_channel_put(struct co_channel *channel, const void *item)
 	struct co__seat *seat = co__seat_here();
 	struct co_task *self = co__worker_self();
 
-	if (co__unlikely(!is_usual(channel, item, self)
-			|| !co__strand_try_own(&channel->strand, seat)))
-		return put_shared(channel, item);
+	if (co__unlikely(!is_usual(channel, item, self)))
+		return put_slowly(channel, item);
+	if (co__unlikely(!co__strand_try_own(&channel->strand, seat)))
+		return put_shared(channel, self, item);
 	if (co__unlikely(!is_quick_put(channel)))
 		return put_held(channel, self, item);
 	append(channel, item);
@@ -400,12 +399,10 @@ int co_channel_put(struct co_channel *channel, const void *item)
 	return 0;
 }
 
-static co__noinline int get_shared(struct co_channel *channel, void *ret_item)
+static co__noinline int get_shared(struct co_channel *channel,
+		struct co_task *self, void *ret_item)
 {
-	struct co_task *self = co__worker_self();
-
-	if (co__unlikely(!is_usual(channel, ret_item, self)
-			|| !co__strand_try_free(&channel->strand)))
+	if (co__unlikely(!co__strand_try_free(&channel->strand)))
 		return get_slowly(channel, ret_item);
 	if (co__unlikely(!is_quick_get(channel)))
 		return get_held(channel, self, ret_item);
@@ -420,9 +417,10 @@ int co_channel_get(struct co_channel *channel, void *ret_item)
 	struct co__seat *seat = co__seat_here();
 	struct co_task *self = co__worker_self();
 
-	if (co__unlikely(!is_usual(channel, ret_item, self)
-			|| !co__strand_try_own(&channel->strand, seat)))
-		return get_shared(channel, ret_item);
+	if (co__unlikely(!is_usual(channel, ret_item, self)))
+		return get_slowly(channel, ret_item);
+	if (co__unlikely(!co__strand_try_own(&channel->strand, seat)))
+		return get_shared(channel, self, ret_item);
 	if (co__unlikely(!is_quick_get(channel)))
 		return get_held(channel, self, ret_item);
 	take_oldest(channel, ret_item);

@@ -140,10 +140,10 @@ static void acquire_all(struct co_select_case *first, struct co_task *self)
 		co__strand_hold(&first->channel->strand, self);
 		seat = co__seat_with(self);
 		taken = try_rest(first, seat);
-		if (taken == NULL)
-			return;
-		release_until(first, taken, seat);
-		co__strand_wait(&taken->channel->strand, self);
+		if (taken != NULL) {
+			release_until(first, taken, seat);
+			co__strand_wait(&taken->channel->strand, self);
+		}
 	}
 }
 

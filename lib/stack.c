@@ -55,33 +55,15 @@
 
 #include <coloop/stack.h>
 
-#include <sched.h>
-#include <time.h>
-
 #include "assert.h"
 #include "atomic.h"
+#include "spin.h"
 
 #define TURN ((size_t)1)
-
-enum { SPINS = 100, YIELDS = 100 };
 
 static struct co_stack_node *node_of(size_t top)
 {
 	return (struct co_stack_node *)(top & ~TURN);
-}
-
-/* Wait a little for the owner of the turn, for the COUNT-th time.  The nap is
- * for one of lower priority, which sched_yield() would not let run. */
-static void wait_for_turn(unsigned int count)
-{
-	static const struct timespec nap = { 0, 50 * 1000 };
-
-	if (count < SPINS)
-		co__atomic_pause();
-	else if (count < SPINS + YIELDS)
-		sched_yield();
-	else
-		nanosleep(&nap, NULL);
 }
 
 /* node -> node | TURN.  Returns the new top, or 0 if the stack is empty. */
@@ -96,7 +78,7 @@ static size_t take_turn(struct co_stack *stack)
 		if ((top & TURN) == 0 && AO_compare_and_swap_acquire(
 				&stack->top_, top, top | TURN))
 			return top | TURN;
-		wait_for_turn(count);
+		co__spin_relax(count);
 	}
 }
 

@@ -169,16 +169,12 @@ static inline struct co_task *co__worker_self(void)
 	return worker != NULL ? co__worker_current(worker) : NULL;
 }
 
-/* The seat of this thread, whose worker is WORKER or NULL. */
-static inline struct co__seat *co__worker_seat(const struct co__worker *worker)
-{
-	return co__likely(worker != NULL) ? worker->seat : co__seat_none;
-}
-
 /* The seat of the thread that calls this. */
 static inline struct co__seat *co__seat_here(void)
 {
-	return co__worker_seat(co__worker_get());
+	struct co__worker *worker = co__worker_get();
+
+	return co__likely(worker != NULL) ? worker->seat : co__seat_none;
 }
 
 /* The same if it runs SELF.  Not the thread-local variable: after a switch the

@@ -23,11 +23,16 @@ static AO_t word_of(const struct co__strand *strand)
 	return AO_load(&strand->word);
 }
 
-static void use(struct co__strand *strand, struct co__seat *seat)
+static void take(struct co__strand *strand, struct co__seat *seat)
 {
 	while (!co__strand_try(strand, seat)
 			&& !co__strand_try_hold(strand, seat))
 		sched_yield();
+}
+
+static void use(struct co__strand *strand, struct co__seat *seat)
+{
+	take(strand, seat);
 	co__strand_release(strand, seat);
 }
 
@@ -139,7 +144,6 @@ Test(strand, its_owner_holds_it_without_losing_the_habit)
 struct crowd {
 	struct co__strand strand;
 	size_t uses;		/* strand */
-	bool has_seat;
 };
 
 static void *use_much(void *arg)
@@ -149,9 +153,7 @@ static void *use_much(void *arg)
 	size_t rounds = 200000 / test_divisor();
 
 	for (size_t i = 0; i < rounds; i++) {
-		while (!co__strand_try(&crowd->strand, seat)
-				&& !co__strand_try_hold(&crowd->strand, seat))
-			sched_yield();
+		take(&crowd->strand, seat);
 		crowd->uses++;
 		co__strand_release(&crowd->strand, seat);
 		if (i % 10000 == 0)

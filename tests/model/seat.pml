@@ -4,8 +4,8 @@
  * seat.pml - a strand that a worker owns, and is taken from him: lib/strand.h,
  *            lib/seat.h
  *
- * Sizes       Two workers use a strand three times each, and a thread without a seat
- *             once.  Who releases it may have the habit or not.
+ * Sizes       Two workers use a strand three times each, and a thread without a
+ *             seat once.  Who releases it may have the habit or not.
  *             560,000 states.
  *
  * Steps       E1 ... E4, B1 ... B3   as in strand.h
