@@ -8,6 +8,7 @@
 #include <sys/mman.h>
 
 #include "frame.h"
+#include "timer.h"
 
 #define PERIOD (100 * CO_MILLISECOND)
 
@@ -34,12 +35,12 @@ static void count(struct co__depot *depot, struct co__depot_class *class,
 
 static void push(struct co__list *list, struct co_task *first)
 {
-	co__list_append(list->next, &first->timer.link);
+	co__list_append(list->next, &first->timer->link);
 }
 
 static struct co_task *task_of(struct co__list *link)
 {
-	return co__container_of(link, struct co_task, timer.link);
+	return co__container_of(link, struct co__timer, link)->task;
 }
 
 /* The latest magazine of CLASS, warm if there are warm ones, or NULL. */

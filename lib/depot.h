@@ -34,7 +34,7 @@ struct co__magazine;
 /* How often a worker trims a magazine, if there is one to be trimmed. */
 #define CO__TRIM_TICK (5 * CO_MILLISECOND)
 
-/* The magazines of one size.  In a list it is the first frame's timer.link. */
+/* The magazines of one size.  In a list it is the first frame's timer. */
 struct co__depot_class {
 	struct co__list warm, cold;	/* lock: the latest first */
 	size_t count;			/* lock: warm ones */

@@ -13,6 +13,7 @@
 #include <unistd.h>
 
 #include "loop.h"
+#include "timer.h"
 
 #ifndef MADV_GUARD_INSTALL
 #define MADV_GUARD_INSTALL 102		/* Linux 6.13 */
@@ -117,11 +118,28 @@ static struct co_task *frame_task(const struct co__slab *slab, size_t index)
 	return (void *)(top - (index % COLOURS) * COLOUR - block);
 }
 
+/* The bytes of a slab of COUNT frames and their timers. */
+static size_t slab_size(size_t count, unsigned size_class)
+{
+	size_t timers = count * sizeof(struct co__timer);
+
+	return (count << size_class)
+			+ (timers + page_size - 1) / page_size * page_size;
+}
+
+/* The timer of frame number INDEX of SLAB: they lie behind the last frame. */
+static struct co__timer *frame_timer(const struct co__slab *slab, size_t index)
+{
+	char *timers = slab->base + (slab->count << slab->size_class);
+
+	return (struct co__timer *)(void *)timers + index;
+}
+
 /* Map COUNT frames, or as many as there is room for. */
 static char *map_frames(unsigned size_class, size_t *count)
 {
 	for (; *count > 0; *count /= 2) {
-		void *base = mmap(NULL, *count << size_class,
+		void *base = mmap(NULL, slab_size(*count, size_class),
 				PROT_READ | PROT_WRITE, MAP_PRIVATE
 				| MAP_ANONYMOUS | MAP_NORESERVE | MAP_STACK,
 				-1, 0);
@@ -161,7 +179,7 @@ static struct co__slab *make_slab(struct co_loop *loop, unsigned size_class,
 
 static void unmap_slab(struct co_loop *loop, struct co__slab *slab)
 {
-	munmap(slab->base, slab->count << slab->size_class);
+	munmap(slab->base, slab_size(slab->count, slab->size_class));
 	co__loop_release(loop, slab, sizeof *slab);
 }
 
@@ -205,6 +223,8 @@ static struct co_task *make_frame(struct co_loop *loop, unsigned size_class)
 	task->stack_bottom = base + page_size;
 	task->size_class = (unsigned char)size_class;
 	task->loop = loop;
+	task->timer = frame_timer(slab, index);
+	task->timer->task = task;
 	task->stack_id = co__checked_stack_made(task->stack_bottom, task);
 	AO_store(&loop->frames.stacks, AO_load(&loop->frames.stacks) + 1);
 	/* Release: the control block is one; pairs with co__frames_visit. */

@@ -10,6 +10,7 @@
  *
  * A frame comes from a slab of frames of its size.  Slabs are mapped without
  * reserving memory, grow by doubling, and live until the loop is destroyed.
+ * Behind the last frame of a slab are the timers of its tasks: see timer.h.
  * A free frame keeps its pages, so that it is warm for the next task, unless it
  * has not been needed for long: see depot.h.
  *

@@ -29,15 +29,9 @@
 #include "list.h"
 #include "slot.h"
 
+struct co__timer;
 struct co__wheel;
 struct co__worker;
-
-/* A timer of the wheel of some worker. */
-struct co__timer {
-	struct co__list link;		/* lock: the wheel's */
-	uint64_t tick;			/* lock: the wheel's; when it expires */
-	AO_t wheel;			/* atomic: struct co__wheel *, or 0 */
-};
 
 /* What a task is waiting in, for people; its number, for tracers: probes.h. */
 enum co__wait_kind {
@@ -67,9 +61,11 @@ struct co_task {
 	AO_t wait_deadline[8 / sizeof(AO_t)];	/* atomic: while armed; CO_NEVER
 					 * if `deadline' is */
 	co_time timer_when;		/* task: see timer.h */
-	struct co__timer timer;
-
+	AO_t wheel;			/* atomic: struct co__wheel *: in which its
+					 * timer is, or 0 */
+	struct co__timer *timer;	/* constant */
 	struct co_loop *loop;		/* constant */
+
 	struct co__slot joined;		/* atomic: see task.c */
 	co_task_fn *fn;			/* constant while in use */
 	void *arg;			/* constant while in use */

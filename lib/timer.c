@@ -13,7 +13,7 @@
 #define TICK_SHIFT 16		/* a tick is 65,536 ns */
 #define NEAR_SHIFT 12		/* log2 of the lists of level 0 */
 #define LEVEL_SHIFT 6		/* and of those above */
-#define BATCH 64		/* timers that go off under the lock at once */
+#define BATCH 32		/* timers that go off under the lock at once */
 
 _Static_assert(CO__WHEEL_NEAR == 1u << NEAR_SHIFT
 		&& CO__WHEEL_NEAR / 64 == 64 && CO__WHEEL_SLOTS == 64,
@@ -76,8 +76,16 @@ static void unmark(struct co__wheel *wheel, unsigned index)
 		wheel->near &= ~((uint64_t)1 << index / 64);
 }
 
-/* Put TIMER into its list.  The lock is held. */
-static void link_timer(struct co__wheel *wheel, struct co__timer *timer)
+static struct co__timer *timer_of(const struct co__list *link)
+{
+	return co__container_of(link, struct co__timer, link);
+}
+
+/* Put TIMER into its list.  The lock is held.  Inlined, as what else there is on
+ * the way to sleep: who sleeps among very many should use no more lines of its
+ * stack than it needs to park. */
+static co__always_inline void link_timer(struct co__wheel *wheel,
+		struct co__timer *timer)
 {
 	uint64_t tick = timer->tick > wheel->now ? timer->tick
 			: wheel->now + 1;
@@ -163,7 +171,7 @@ co_time co__wheel_next(struct co__wheel *wheel)
 static bool go_off(struct co__wheel *wheel, struct co__timer *timer,
 		co_time now)
 {
-	struct co_task *task = co__container_of(timer, struct co_task, timer);
+	struct co_task *task = timer->task;
 	co_time deadline;
 	AO_t word, next;
 	bool armed, due;
@@ -187,53 +195,57 @@ static bool go_off(struct co__wheel *wheel, struct co__timer *timer,
 	CO__PROBE2(timer, task, due);
 	AO_store(&wheel->count, AO_load(&wheel->count) - 1);
 	/* Release: TIMER is untouched from here; pairs with unset. */
-	AO_store_release(&timer->wheel, 0);
+	AO_store_release(&task->wheel, 0);
 	if (due)
 		task->outcome = -ETIMEDOUT;
 
 	return due;
 }
 
-/* Have the memory fetched that a timer needs to go off, and its task to run.
- * LINK may be the head of a list; nothing is done but to fetch. */
-static inline void prefetch(const struct co__list *link)
+/* Have the memory fetched that TASK needs to be told, and to run. */
+static inline void prefetch(const struct co_task *task)
 {
-	const struct co_task *task = co__container_of(link, struct co_task,
-			timer.link);
-
 	__builtin_prefetch(task, 1);
 	__builtin_prefetch(&task->kind, 1);
 }
 
-/* Let the timers of the list at INDEX go off, or move them down.  Claimed tasks
- * go to TASKS, which has room for BATCH.  Returns their number; the list is
- * empty unless BATCH were found.  The lock is held.
- *
- * It is eaten up from both ends in turn: where the next one is stands in memory
- * that nobody has used lately, so two are waited for at once. */
-static unsigned run_list(struct co__wheel *wheel, unsigned index, co_time now,
-		struct co_task **tasks, unsigned *gone_off)
+/* Take timers out of the list at INDEX: those that go off now, at most BATCH, to
+ * TIMERS, the others to lists of lower levels.  Returns the number of the
+ * former.  The lock is held. */
+static unsigned take_batch(struct co__wheel *wheel, unsigned index,
+		struct co__timer **timers)
 {
 	struct co__list *list = &wheel->lists[index];
 	unsigned n = 0;
 
-	for (bool back = false; n < BATCH && !co__list_is_empty(list);
-			back = !back) {
-		struct co__list *link = back ? list->prev : list->next;
-		struct co__timer *timer = co__container_of(link,
-				struct co__timer, link);
+	while (n < BATCH && !co__list_is_empty(list)) {
+		struct co__timer *timer = timer_of(list->next);
 
-		prefetch(back ? link->prev : link->next);
 		unlink_timer(wheel, timer);
 		if (timer->tick > wheel->now) {
 			link_timer(wheel, timer);
 			continue;
 		}
-		++*gone_off;
-		if (go_off(wheel, timer, now))
-			tasks[n++] = co__container_of(timer, struct co_task,
-					timer);
+		prefetch(timer->task);
+		timers[n++] = timer;
 	}
+
+	return n;
+}
+
+/* Let the timers of the list at INDEX go off, or move them down; all, or BATCH of
+ * the former.  Claimed tasks go to TASKS.  Returns their number.  The lock is
+ * held. */
+static unsigned run_list(struct co__wheel *wheel, unsigned index, co_time now,
+		struct co_task **tasks, unsigned *gone_off)
+{
+	struct co__timer *timers[BATCH];
+	unsigned n = 0, count = take_batch(wheel, index, timers);
+
+	for (unsigned i = 0; i < count; i++)
+		if (go_off(wheel, timers[i], now))
+			tasks[n++] = timers[i]->task;
+	*gone_off += count;
 
 	return n;
 }
@@ -281,8 +293,7 @@ static bool list_is_waited_for(const struct co__list *list)
 {
 	for (const struct co__list *link = list->next; link != list;
 			link = link->next) {
-		struct co_task *task = co__container_of(link, struct co_task,
-				timer.link);
+		struct co_task *task = timer_of(link)->task;
 
 		/* Acquire: as in go_off. */
 		if ((AO_load_acquire(&task->wait) & CO__WAIT_ARMED)
@@ -313,18 +324,17 @@ bool co__wheel_is_waited_for(struct co__wheel *wheel)
 
 void co__timer_unset(struct co_task *task)
 {
-	struct co__timer *timer = &task->timer;
 	/* Acquire: pairs with go_off, which may be the last to touch it. */
 	struct co__wheel *wheel =
-			(struct co__wheel *)AO_load_acquire(&timer->wheel);
+			(struct co__wheel *)AO_load_acquire(&task->wheel);
 
 	if (wheel == NULL)
 		return;
 	co__spin_acquire(&wheel->lock);
-	if (AO_load(&timer->wheel) == (AO_t)wheel) {
-		unlink_timer(wheel, timer);
+	if (AO_load(&task->wheel) == (AO_t)wheel) {
+		unlink_timer(wheel, task->timer);
 		AO_store(&wheel->count, AO_load(&wheel->count) - 1);
-		AO_store(&timer->wheel, 0);
+		AO_store(&task->wheel, 0);
 	}
 	co__spin_release(&wheel->lock);
 }
@@ -341,9 +351,9 @@ static void clear_expired(struct co_task *task)
 
 void co__timer_set(struct co_task *task, struct co__wheel *wheel, co_time when)
 {
-	struct co__timer *timer = &task->timer;
+	struct co__timer *timer = task->timer;
 
-	co__timer_unset(task);
+	co__timer_cancel(task);
 	clear_expired(task);
 	task->timer_when = when;
 	if (when == CO_NEVER)
@@ -352,6 +362,6 @@ void co__timer_set(struct co_task *task, struct co__wheel *wheel, co_time when)
 	timer->tick = tick_of(when);
 	link_timer(wheel, timer);
 	AO_store(&wheel->count, AO_load(&wheel->count) + 1);
-	AO_store(&timer->wheel, (AO_t)wheel);
+	AO_store(&task->wheel, (AO_t)wheel);
 	co__spin_release(&wheel->lock);
 }

@@ -114,7 +114,8 @@ int co__park(struct co_task *self, enum co__wait_kind kind, const void *object,
  * isn't armed, and still the hook's. */
 int co__wait_arm(struct co__worker *worker, struct co_task *self, AO_t flags);
 
-/* The same without flags. */
+/* The same without flags.  It is on top of the stack of the task that runs next,
+ * so it calls nothing that takes more of that. */
 static inline int co__wait_arm_plain(struct co__worker *worker,
 		struct co_task *self)
 {
@@ -122,7 +123,7 @@ static inline int co__wait_arm_plain(struct co__worker *worker,
 
 	/* Release: as in co__wait_arm. */
 	if (co__likely(!(word & (CO__WAIT_EXPIRED | CO__WAIT_CANCEL))
-			&& self->special == 0)
+			&& !(self->special & CO__TASK_MASKED))
 			&& AO_compare_and_swap_release(&self->wait, word,
 			word | CO__WAIT_ARMED))
 		return 0;

@@ -312,7 +312,7 @@ static size_t free_in_list(const struct co__list *list)
 	for (const struct co__list *link = list->next; link != list;
 			link = link->next) {
 		CO_EXPECT_EQ(chain_length(co__container_of(link,
-				struct co_task, timer.link)), CO__MAGAZINE);
+				struct co__timer, link)->task), CO__MAGAZINE);
 		count += CO__MAGAZINE;
 	}
 	return count;

@@ -30,11 +30,23 @@ static bool has_expired(const struct co_task *task)
 	return (AO_load(&task->wait) & CO__WAIT_EXPIRED) != 0;
 }
 
+static void give_timers(struct co_task *tasks, struct co__timer *timers,
+		size_t count)
+{
+	for (size_t i = 0; i < count; i++) {
+		tasks[i].timer = &timers[i];
+		timers[i].task = &tasks[i];
+	}
+}
+
+/* With their timers behind them, as in a slab. */
 static struct co_task *tasks_or_die(size_t count, struct co_loop *loop)
 {
-	struct co_task *tasks = calloc(count, sizeof *tasks);
+	struct co_task *tasks = calloc(count, sizeof *tasks
+			+ sizeof(struct co__timer));
 
 	test_die_unless(tasks != NULL, "calloc", __FILE__, __LINE__);
+	give_timers(tasks, (struct co__timer *)(void *)(tasks + count), count);
 	for (size_t i = 0; i < count; i++)
 		tasks[i].loop = loop;
 	return tasks;
@@ -72,8 +84,10 @@ static size_t count_ready(struct co_loop *loop)
 Test(timer, goes_off_when_its_time_has_come_and_not_before)
 {
 	static struct co__wheel wheel;
+	static struct co__timer timer;
 	static struct co_task task;
 
+	give_timers(&task, &timer, 1);
 	co__wheel_init(&wheel, CO_SECOND);
 	cr_assert_eq(co__wheel_next(&wheel), CO_NEVER);
 	co__timer_set(&task, &wheel, 2 * CO_SECOND);
@@ -90,8 +104,10 @@ Test(timer, a_time_in_the_past_comes_at_the_next_tick)
 {
 	static struct co__wheel wheel;
 	static struct co_task tasks[3];
+	static struct co__timer timers[3];
 	const co_time past[3] = { INT64_MIN, 0, CO_SECOND };
 
+	give_timers(tasks, timers, 3);
 	co__wheel_init(&wheel, CO_SECOND);
 	for (int i = 0; i < 3; i++)
 		co__timer_set(&tasks[i], &wheel, past[i]);
@@ -102,8 +118,10 @@ Test(timer, a_time_in_the_past_comes_at_the_next_tick)
 Test(timer, never_is_no_timer)
 {
 	static struct co__wheel wheel;
+	static struct co__timer timer;
 	static struct co_task task;
 
+	give_timers(&task, &timer, 1);
 	co__wheel_init(&wheel, 0);
 	co__timer_set(&task, &wheel, CO_SECOND);
 	co__timer_set(&task, &wheel, CO_NEVER);
@@ -116,8 +134,10 @@ Test(timer, never_is_no_timer)
 Test(timer, the_last_moment_of_all_fits_in)
 {
 	static struct co__wheel wheel;
+	static struct co__timer timer;
 	static struct co_task task;
 
+	give_timers(&task, &timer, 1);
 	co__wheel_init(&wheel, CO_SECOND);
 	co__timer_set(&task, &wheel, CO_NEVER - 1);
 	cr_assert_eq(co__wheel_run(&wheel, CO_NEVER / 2), 0);
@@ -131,7 +151,9 @@ Test(timer, one_that_was_cancelled_stays_silent)
 {
 	static struct co__wheel wheel;
 	static struct co_task tasks[3];
+	static struct co__timer timers[3];
 
+	give_timers(tasks, timers, 3);
 	co__wheel_init(&wheel, 0);
 	for (int i = 0; i < 3; i++)
 		co__timer_set(&tasks[i], &wheel, CO_SECOND);
@@ -150,23 +172,28 @@ Test(timer, one_that_was_cancelled_stays_silent)
 Test(timer, cancelling_the_first_leaves_the_next)
 {
 	static struct co__wheel wheel;
-	static struct co_task sooner, later;
+	static struct co_task tasks[2];
+	static struct co__timer timers[2];
+	struct co_task *sooner = &tasks[0], *later = &tasks[1];
 
+	give_timers(tasks, timers, 2);
 	co__wheel_init(&wheel, 0);
-	co__timer_set(&sooner, &wheel, 10 * TICK);
-	co__timer_set(&later, &wheel, 20 * TICK);
+	co__timer_set(sooner, &wheel, 10 * TICK);
+	co__timer_set(later, &wheel, 20 * TICK);
 	cr_assert_eq(co__wheel_next(&wheel), 10 * TICK);
-	co__timer_cancel(&sooner);
+	co__timer_cancel(sooner);
 	cr_assert_eq(co__wheel_next(&wheel), 20 * TICK);
-	co__timer_cancel(&later);
+	co__timer_cancel(later);
 	cr_assert_eq(co__wheel_next(&wheel), CO_NEVER);
 }
 
 Test(timer, set_anew_it_goes_off_at_the_new_time_only)
 {
 	static struct co__wheel wheel, other;
+	static struct co__timer timer;
 	static struct co_task task;
 
+	give_timers(&task, &timer, 1);
 	co__wheel_init(&wheel, 0);
 	co__wheel_init(&other, 0);
 	co__timer_set(&task, &wheel, 10 * CO_SECOND);
@@ -186,9 +213,11 @@ Test(timer, set_anew_it_goes_off_at_the_new_time_only)
 Test(timer, a_wheel_may_be_empty_for_years)
 {
 	static struct co__wheel wheel;
+	static struct co__timer timer;
 	static struct co_task task;
 	co_time now = CO_SECOND;
 
+	give_timers(&task, &timer, 1);
 	co__wheel_init(&wheel, now);
 	for (co_time years = 1; years <= 64; years *= 2) {
 		now += years * 365 * 86400 * CO_SECOND;
@@ -209,6 +238,7 @@ Test(timer, a_wheel_may_be_empty_for_years)
 struct model {
 	struct co__wheel wheel;
 	struct co_task tasks[MODEL_TIMERS];
+	struct co__timer timers[MODEL_TIMERS];
 	co_time when[MODEL_TIMERS];	/* CO_NEVER: not set */
 	co_time by[MODEL_TIMERS];	/* when it must have gone off */
 	co_time now;
@@ -231,6 +261,7 @@ static void model_begin(struct model *model, co_time now)
 		memset(&model->tasks[i], 0, sizeof model->tasks[i]);
 		model->when[i] = CO_NEVER;
 	}
+	give_timers(model->tasks, model->timers, MODEL_TIMERS);
 }
 
 /* Set one anew, mostly, or cancel it. */
@@ -653,8 +684,8 @@ static void race_step(struct race *race, struct co_task *task, uint64_t *random)
 		return;
 	if (test_random_below(random, 2) == 0) {
 		co__timer_cancel(task);
-		CO_EXPECT_EQ(AO_load_acquire(&task->timer.wheel), 0);
-		CO_EXPECT(!co__list_is_linked(&task->timer.link));
+		CO_EXPECT_EQ(AO_load_acquire(&task->wheel), 0);
+		CO_EXPECT(!co__list_is_linked(&task->timer->link));
 		return;
 	}
 	/* The new time is so far away that the news can only be old. */
