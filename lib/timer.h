@@ -8,8 +8,8 @@
  * The wheel is hierarchical.  A tick is 2^16 ns (66 us).  Level 0 has a list for
  * each of 4,096 ticks (268 ms), the six above it 64 lists each, so that they
  * span all of co_time.  Setting and cancelling take constant time; a timer far
- * away moves down a level at most once per level, and one of less than 268 ms
- * seldom at all.  A timer goes off up to one tick late, never early.
+ * away moves down a level at most once per level, so one of less than 268 ms at
+ * most once.  A timer goes off up to one tick late, never early.
  *
  * Invariant   Only the task sets its timer.  While EXPIRED is clear in its
  *             wait word, its timer will go off at task->timer_when or earlier
@@ -80,7 +80,8 @@ void co__timer_unset(struct co_task *task);
 
 static inline void co__timer_cancel(struct co_task *task)
 {
-	if (co__unlikely(AO_load(&task->wheel) != 0))
+	/* Acquire: pairs with go_off, which may have been in another wheel. */
+	if (co__unlikely(AO_load_acquire(&task->wheel) != 0))
 		co__timer_unset(task);
 }
 
