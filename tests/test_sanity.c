@@ -101,6 +101,11 @@ CO_TEST(sanity, an_expectation_in_a_task)
 	return 0;
 }
 
+Test(sanity, an_expectation_outside_of_tasks)
+{
+	expect(!test_has_fault("expectation"));
+}
+
 static void leave_parked(struct co_task *task, void *arg)
 {
 	(void)arg;
