@@ -155,12 +155,22 @@ Test(cancel, it_can_come_before_the_loop_runs)
 	cr_assert_eq(test_failures(), 0);
 }
 
+struct mask {
+	struct test_counter on;
+	struct test_counter cancelled;
+};
+
+/* Who cancels may take its time. */
 static int hide_and_show(void *arg)
 {
+	struct mask *mask = arg;
+
 	CO_EXPECT_EQ(co_cancel_mask(1), 0);
 	CO_EXPECT_EQ(co_cancel_mask(1), 1);
-	counter_add(arg, 1);
-	CO_EXPECT_EQ(co_sleep(3 * CO_MILLISECOND), 0);
+	counter_add(&mask->on, 1);
+	do
+		CO_EXPECT_EQ(co_sleep(3 * CO_MILLISECOND), 0);
+	while (counter_get(&mask->cancelled) == 0);
 	CO_EXPECT_EQ(co_yield(), 0);
 	CO_EXPECT_EQ(co_cancel_mask(0), 1);
 	CO_EXPECT_EQ(co_yield(), -ECANCELED);
@@ -174,12 +184,13 @@ static int hide_and_show(void *arg)
 
 CO_TEST(cancel, a_mask_hides_it)
 {
-	struct test_counter masked = { 0 };
-	struct co_task *task = spawn_or_die(NULL, hide_and_show, &masked);
+	struct mask mask = { { 0 }, { 0 } };
+	struct co_task *task = spawn_or_die(NULL, hide_and_show, &mask);
 
-	while (counter_get(&masked) == 0)
+	while (counter_get(&mask.on) == 0)
 		co_yield();
 	CO_EXPECT_EQ(co_cancel(task), 0);
+	counter_add(&mask.cancelled, 1);
 	CO_EXPECT_EQ(join_or_die(task), 0);
 
 	return 0;
