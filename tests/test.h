@@ -366,13 +366,15 @@ TEST_UNUSED static void spawn_and_join_all(size_t count, co_task_fn *fn,
 
 /* Let every other task of the loop run until it waits for something: until
  * all other threads are seen idle, three times in a row.  A bound of time
- * keeps a test going if that never is.  Tasks only. */
+ * keeps a test going if that never is; it is longer than a thread is kept from
+ * running.  Tasks only. */
 TEST_UNUSED static void settle(void)
 {
 	struct co_loop_stats stats = { .size = sizeof stats };
-	int calm = 0, rounds;
+	co_time end = co_after(20 * CO_SECOND);
+	int calm = 0;
 
-	for (rounds = 0; rounds < 500 && calm < 3; rounds++) {
+	while (calm < 3 && co_now() < end) {
 		co_sleep(CO_MILLISECOND / 2);
 		if (co_loop_stats(co_loop_current(), &stats) != 0)
 			continue;
