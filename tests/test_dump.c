@@ -12,7 +12,9 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "clock.h"
 #include "where.h"
+#include "worker.h"
 
 static void nap(long milliseconds)
 {
@@ -426,10 +428,25 @@ CO_TEST(dump, a_line_tells_what_a_task_waits_for)
 
 /* --- Since when -------------------------------------------------------- */
 
+/* Of a wait that began after THEN, before which its thread had done the same for
+ * 400 ms: that much must not be shown.  Whatever has passed since may be. */
+static long long at_most_since(co_time then)
+{
+	return 300 + (co_now() - then) / CO_MILLISECOND;
+}
+
+struct late {
+	int fd;
+	co_time when;
+};
+
 static void write_late(void *arg)
 {
+	struct late *late = arg;
+
 	nap(400);
-	CO_EXPECT_EQ(write(*(int *)arg, "", 1), 1);
+	late->when = co_now();
+	CO_EXPECT_EQ(write(late->fd, "", 1), 1);
 }
 
 /* A wait that begins after a sleep didn't begin before it. */
@@ -438,14 +455,16 @@ CO_TEST(dump, since_when_is_right_after_a_sleep)
 	static char text[DUMP_SIZE];
 	struct test_thread thread;
 	struct co_task *task;
+	struct late late;
 	char line[LINE_SIZE];
 	int fds[2], i;
 
 	test_or_die(pipe(fds));
-	test_thread_start(&thread, NULL, write_late, &fds[1]);
+	late.fd = fds[1];
+	test_thread_start(&thread, NULL, write_late, &late);
 	CO_EXPECT_EQ(co_wait_fd(fds[0], CO_READABLE), CO_READABLE);
 	task = spawn_named("late", sleep_for_ever, NULL);
-	for (i = 0; i < 500; i++) {
+	for (i = 0; i < 20000; i++) {
 		co_yield();
 		dump_to(co_loop_current(), text);
 		find_task(text, "late", line);
@@ -453,9 +472,9 @@ CO_TEST(dump, since_when_is_right_after_a_sleep)
 			break;
 		nap(1);
 	}
-	if (test_divisor() == 1)
-		expect_between(line, ", for ", 0, 300);
 	test_thread_join(&thread);
+	if (test_divisor() == 1)
+		expect_between(line, ", for ", 0, at_most_since(late.when));
 	CO_EXPECT_EQ(co_cancel(task), 0);
 	CO_EXPECT_EQ(join_or_die(task), -ECANCELED);
 	close(fds[0]);
@@ -464,8 +483,8 @@ CO_TEST(dump, since_when_is_right_after_a_sleep)
 	return 0;
 }
 
-/* For how long the new task NAME has slept. */
-static void expect_asleep(const char *name, long long most)
+/* For how long the new task NAME has slept, in a thread that went on THEN. */
+static void expect_asleep(const char *name, co_time then)
 {
 	static char text[DUMP_SIZE];
 	struct co_task *task = spawn_named(name, sleep_for_ever, NULL);
@@ -474,15 +493,14 @@ static void expect_asleep(const char *name, long long most)
 	co_yield();
 	dump_to(co_loop_current(), text);
 	find_task(text, name, line);
-	expect_between(line, "sleeps, for ", 0, most);
+	expect_between(line, "sleeps, for ", 0, at_most_since(then));
 	CO_EXPECT_EQ(co_cancel(task), 0);
 	CO_EXPECT_EQ(join_or_die(task), -ECANCELED);
 }
 
 static int sleep_at_first(void *arg)
 {
-	(void)arg;
-	expect_asleep("first", 300);
+	expect_asleep("first", *(co_time *)arg);
 
 	return 0;
 }
@@ -490,10 +508,12 @@ static int sleep_at_first(void *arg)
 Test(dump, since_when_is_right_from_the_first_task_on)
 {
 	struct co_loop *loop = loop_or_die(1);
+	co_time begin;
 	int i;
 
 	for (i = 0; i < 3; i++) {
-		test_or_die(co_spawn(loop, sleep_at_first, NULL, NULL));
+		test_or_die(co_spawn(loop, sleep_at_first, &begin, NULL));
+		begin = co_now();
 		if (test_divisor() == 1)
 			cr_assert_eq(co_loop_run(loop), 0);
 		nap(400);
@@ -513,32 +533,43 @@ CO_TEST_ON_ONE_THREAD(dump, since_when_is_right_after_some_switches)
 	for (i = 0; i < 64; i++)
 		co_yield();
 	if (test_divisor() == 1)
-		expect_asleep("later", 300);
+		expect_asleep("later", end);
 
 	return 0;
 }
 
+/* How long ago somebody looked at the clock for the calling thread. */
+static uint64_t clock_age(void)
+{
+	return co__stamp_age_ms(AO_load(&co__worker_get()->clock), co_now());
+}
+
+/* The monitor may be kept from running while this computes. */
 static int compute_then_sleep(void *arg)
 {
-	co_time end = co_after(400 * CO_MILLISECOND);
+	co_time end = co_after(400 * CO_MILLISECOND), *ret_end = arg;
 
-	while (co_now() < end)
+	while (co_now() < end || (clock_age() > 100
+			&& co_now() < end + 20 * CO_SECOND))
 		;
+	*ret_end = co_now();
 
-	return sleep_for_ever(arg);
+	return sleep_for_ever(NULL);
 }
 
 static int look_after_computing(void *arg)
 {
 	static char text[DUMP_SIZE];
-	struct co_task *task = spawn_named("thinker", compute_then_sleep, arg);
+	co_time end = 0;
+	struct co_task *task = spawn_named("thinker", compute_then_sleep, &end);
 	char line[LINE_SIZE];
 
+	(void)arg;
 	co_yield();
 	dump_to(co_loop_current(), text);
 	find_task(text, "thinker", line);
 	if (test_divisor() == 1)
-		expect_between(line, "sleeps, for ", 0, 300);
+		expect_between(line, "sleeps, for ", 0, at_most_since(end));
 	CO_EXPECT_EQ(co_cancel(task), 0);
 	CO_EXPECT_EQ(join_or_die(task), -ECANCELED);
 
@@ -668,14 +699,17 @@ Test(dump, an_address_is_told_as_well_as_it_can_be)
 /* --- Threads, and other tasks ------------------------------------------ */
 
 /* How long it has run is what the monitor has seen, which may be kept from
- * running for a while. */
+ * running for a while; as may threads that have said that they are idle, but
+ * are not yet asleep. */
 static void dump_once_it_was_seen(struct co_loop *loop, char *text, char *line)
 {
-	for (int i = 0; i < 100; i++) {
+	for (int i = 0; i < 200; i++) {
 		nap(50);
 		dump_to(loop, text);
 		CO_EXPECT(find_line(text, " runs task ", line));
-		if (number_behind(line, "\"computer\", for ") >= 20)
+		if (number_behind(line, "\"computer\", for ") >= 20
+				&& count_lines(text, " waits for events") == 1
+				&& count_lines(text, ") sleeps") == 2)
 			return;
 	}
 }
