@@ -11,6 +11,7 @@
 #include "fault/scenario.h"
 
 #include <netinet/in.h>
+#include <poll.h>
 #include <sched.h>
 #ifdef HAVE_EPOLL
 #include <sys/epoll.h>
@@ -439,12 +440,14 @@ static int serve_at_last(void *site)
 	return 0;
 }
 
-/* It has sent what nobody has read. */
+/* It has sent what nobody has read.  The system may take a moment for it. */
 static bool is_turned_away(const struct site *site)
 {
+	struct pollfd end = { .fd = site->client, .events = POLLIN };
 	char data;
 
-	return recv(site->client, &data, 1, MSG_DONTWAIT) < 0
+	return poll(&end, 1, 20000) == 1
+			&& recv(site->client, &data, 1, MSG_DONTWAIT) < 0
 			&& errno == ECONNRESET;
 }
 
