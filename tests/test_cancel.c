@@ -152,7 +152,6 @@ Test(cancel, it_can_come_before_the_loop_runs)
 	cr_assert_eq(result, 5);
 	cr_assert_eq(counter_get(&begun), 1);
 	cr_assert_eq(co_loop_destroy(loop), 0);
-	cr_assert_eq(test_failures(), 0);
 }
 
 struct mask {

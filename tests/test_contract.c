@@ -440,5 +440,4 @@ Test(place, blocking_calls_are_for_tasks_only)
 	cr_assert_eq(co_channel_destroy(props.channel), 0);
 	cr_assert_eq(co_loop_destroy(props.loop), 0);
 	test_expect_no_leak();
-	cr_assert_eq(test_failures(), 0);
 }

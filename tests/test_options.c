@@ -226,7 +226,6 @@ static void destroy_with_waiters(unsigned threads)
 	close(fds[2]);
 	close(fds[3]);
 	test_expect_no_leak();
-	cr_assert_eq(test_failures(), 0);
 }
 
 Test(options, destroy_discards_tasks_that_wait)
@@ -255,7 +254,6 @@ Test(options, destroy_discards_what_never_ran)
 	cr_assert_eq(co_loop_destroy(loop), 0);
 	cr_assert_eq(co_loop_destroy(NULL), 0);
 	test_expect_no_leak();
-	cr_assert_eq(test_failures(), 0);
 }
 
 Test(options, loops_may_be_made_and_destroyed_many_times)
@@ -268,5 +266,4 @@ Test(options, loops_may_be_made_and_destroyed_many_times)
 	after = dup(0);
 	cr_assert_eq(after, before, "descriptors leak");
 	test_expect_no_leak();
-	cr_assert_eq(test_failures(), 0);
 }

@@ -193,7 +193,6 @@ Test(stall, a_stall_is_reported_once)
 				&culprit), 1);
 		expect_report_of(&reports, &culprit);
 	}
-	cr_assert_eq(test_failures(), 0);
 }
 
 Test(stall, each_stall_of_a_task_is_reported)
@@ -206,7 +205,6 @@ Test(stall, each_stall_of_a_task_is_reported)
 				&culprit), 3);
 		expect_report_of(&reports, &culprit);
 	}
-	cr_assert_eq(test_failures(), 0);
 }
 
 static int block_in_the_system(void *arg)
@@ -226,7 +224,6 @@ Test(stall, a_thread_that_is_blocked_in_the_system_stalls)
 
 	cr_assert_eq(run_watched(1, SHORT, &reports, block_in_the_system,
 			&reports), 1);
-	cr_assert_eq(test_failures(), 0);
 }
 
 static int compute_until_stopped(void *arg)
@@ -246,7 +243,6 @@ Test(stall, who_is_told_may_stop_the_loop)
 		cr_assert_eq(run_watched(threads, SHORT, &reports,
 				compute_until_stopped, &reports), 1);
 	}
-	cr_assert_eq(test_failures(), 0);
 }
 
 struct late {
@@ -296,7 +292,6 @@ Test(stall, a_stall_after_long_idleness_is_reported)
 		cr_assert_eq(run_watched(threads, SHORT, &reports,
 				wait_then_compute, &reports), 1);
 	}
-	cr_assert_eq(test_failures(), 0);
 }
 
 /* Stalls that are over before who looks every 25 ms has looked twice. */
@@ -326,7 +321,6 @@ Test(stall, who_asks_for_short_stalls_gets_them)
 	cr_assert_geq(run_watched(1, 4 * CO_MILLISECOND, &reports,
 			compute_briefly, &reports), 1);
 	cr_assert_lt(reports.last.duration, 20 * CO_MILLISECOND);
-	cr_assert_eq(test_failures(), 0);
 }
 
 /* --- What isn't a task ------------------------------------------------- */
@@ -370,7 +364,6 @@ Test(stall, a_tick_may_stall)
 		cr_assert_null(reports.last.spawned_at);
 		cr_assert_not_null(strstr(reports.text, "a tick or a "));
 	}
-	cr_assert_eq(test_failures(), 0);
 }
 
 /* --- Where none is asked for, or there is none ------------------------- */
@@ -424,7 +417,6 @@ Test(stall, who_sleeps_or_yields_does_not_stall)
 		expect_no_stall(threads, LONG, sleep_shortly_for_long);
 		expect_no_stall(threads, LONG, yield_for_long);
 	}
-	cr_assert_eq(test_failures(), 0);
 }
 
 static int wait_long(void *arg)
@@ -438,7 +430,6 @@ Test(stall, who_waits_for_input_does_not_stall)
 {
 	FOR_THREADS(threads)
 		expect_no_stall(threads, SHORT, wait_long);
-	cr_assert_eq(test_failures(), 0);
 }
 
 static int compute_for_long(void *arg)
@@ -465,7 +456,6 @@ Test(stall, nothing_is_reported_if_nobody_asked)
 			NULL), 0);
 	cr_assert_eq(counter_get(&reports.count), 0);
 	cr_assert_eq(counter_get(&reports.others), 0);
-	cr_assert_eq(test_failures(), 0);
 }
 
 /* --- The default report, and the environment --------------------------- */
@@ -534,7 +524,6 @@ Test(stall, a_line_is_written_to_standard_error)
 	expect_line(text, hog);
 	catch_errors(SHORT, compute_with_name, longest, text, sizeof text);
 	expect_line(text, longest);
-	cr_assert_eq(test_failures(), 0);
 }
 
 Test(stall, the_environment_may_ask_for_it)
@@ -544,7 +533,6 @@ Test(stall, the_environment_may_ask_for_it)
 	cr_assert_eq(setenv("COLOOP_STALL", "50", 1), 0);
 	catch_errors(0, compute_with_name, hog, text, sizeof text);
 	expect_line(text, hog);
-	cr_assert_eq(test_failures(), 0);
 }
 
 /* The program's own option counts. */
@@ -558,7 +546,6 @@ Test(stall, the_environment_does_not_change_what_the_options_say)
 	cr_assert_str_eq(text, "");
 	cr_assert_eq(run_watched(1, 0, &reports, compute_with_name, hog), 1);
 	cr_assert_str_eq(reports.name, hog);
-	cr_assert_eq(test_failures(), 0);
 }
 
 static co_time stall_of_environment(const char *value)
