@@ -10,6 +10,11 @@
 #define STEAL_BATCH (CO__RUNQ_SIZE / 2)
 #define POLL_AT_LEAST 4		/* looks around: one in so many polls */
 
+/* How late timers of another worker must be to go off here, unless this one has
+ * just slept for them: two ticks.  Most workers look by themselves before that,
+ * and a task that goes on where it was needs not move, with its stack. */
+#define GRACE (131 * CO_MICROSECOND)
+
 void co__near_overflow(struct co__worker *worker, struct co_task *entry)
 {
 	struct co_loop *loop = worker->loop;
@@ -65,9 +70,10 @@ static void take_spilled(struct co__worker *worker)
 	co__near_tell(worker);
 }
 
-/* Let timers go off, of all workers: the others may sleep or compute.  NOW is
- * 0 if nobody has looked at the clock. */
-static void run_timers(struct co__worker *worker, co_time now)
+/* Let timers go off: our own, and those of other workers, who may sleep or
+ * compute, if they are late by GRACE.  NOW is 0 if nobody has looked at the
+ * clock. */
+static void run_timers(struct co__worker *worker, co_time now, co_time grace)
 {
 	struct co_loop *loop = worker->loop;
 
@@ -81,7 +87,8 @@ static void run_timers(struct co__worker *worker, co_time now)
 			AO_store(&worker->clock, co__stamp(now));
 		}
 		AO_store(&worker->timers, AO_load(&worker->timers)
-				+ co__wheel_run(wheel, now));
+				+ co__wheel_run(wheel, i == worker->index
+				? now : now - grace));
 	}
 }
 
@@ -237,7 +244,7 @@ static void look_around(struct co__worker *worker)
 		co__near_set_bias(worker, fine || was_fine);
 	}
 	co__near_trim(worker, now);
-	run_timers(worker, now);
+	run_timers(worker, now, GRACE);
 	take_injected(worker);
 	if (AO_load(&worker->switches) % CO__SPILL_TURN == 0)
 		take_spilled(worker);
@@ -248,6 +255,7 @@ static void look_around(struct co__worker *worker)
 struct co_task *co__find_task(struct co__worker *worker)
 {
 	struct co_loop *loop = worker->loop;
+	co_time grace = GRACE;
 	struct co_task *task;
 
 	if (co__near_is_time_to_look(AO_load(&worker->switches)))
@@ -259,7 +267,7 @@ struct co_task *co__find_task(struct co__worker *worker)
 		if (task == NULL)
 			task = co__near_pick(worker);
 		if (task == NULL) {
-			run_timers(worker, 0);
+			run_timers(worker, 0, grace);
 			take_injected(worker);
 			take_spilled(worker);
 			task = co__near_pick(worker);
@@ -275,6 +283,7 @@ struct co_task *co__find_task(struct co__worker *worker)
 		AO_store(&worker->fine, 0);
 		co__near_set_bias(worker, false);
 		co__idle_sleep(worker);
+		grace = 0;	/* it woke for anybody's timers */
 	}
 
 	return NULL;

@@ -257,7 +257,7 @@ static unsigned run_list(struct co__wheel *wheel, unsigned index, co_time now,
 static unsigned run_batch(struct co__wheel *wheel, co_time now,
 		struct co_task **tasks, unsigned *gone_off)
 {
-	uint64_t until = (uint64_t)now >> TICK_SHIFT, tick;
+	uint64_t until = now < 0 ? 0 : (uint64_t)now >> TICK_SHIFT, tick;
 	unsigned index, n = 0;
 
 	if (!co__spin_try(&wheel->lock))

@@ -815,3 +815,77 @@ Test(timer, of_it_and_a_claim_exactly_one_ends_the_wait)
 	}
 	race_end(&race);
 }
+
+Test(timer, does_not_go_off_before_the_beginning_of_time)
+{
+	static struct co__wheel wheel;
+	static struct co__timer timer;
+	static struct co_task task;
+
+	give_timers(&task, &timer, 1);
+	co__wheel_init(&wheel, 0);
+	co__timer_set(&task, &wheel, TICK);
+	cr_assert_eq(co__wheel_run(&wheel, -1), 0);
+	cr_assert_eq(co__wheel_run(&wheel, INT64_MIN), 0);
+	cr_assert_eq(co__wheel_run(&wheel, TICK), 1);
+}
+
+/* --- Timers of another worker ----------------------------------------- */
+
+struct pair {
+	struct test_counter met;
+	struct test_counter awake;
+};
+
+static int sleep_shortly(void *arg)
+{
+	struct pair *pair = arg;
+
+	co_sleep(2 * CO_MILLISECOND);
+	counter_set(&pair->awake, 1);
+
+	return 0;
+}
+
+static int yield_until_awake(void *arg)
+{
+	struct pair *pair = arg;
+
+	meet_in_two_threads(&pair->met);
+	while (counter_get(&pair->awake) == 0)
+		co_yield();
+
+	return 0;
+}
+
+/* Who sleeps in this thread is woken by the other, which is never idle. */
+static int compute_until_awake(void *arg)
+{
+	struct pair *pair = arg;
+	co_time end = co_after(30 * CO_SECOND);
+
+	meet_in_two_threads(&pair->met);
+	spawn_or_die(NULL, sleep_shortly, pair);
+	co_yield();
+	while (counter_get(&pair->awake) == 0 && co_now() < end)
+		AO_compiler_barrier();
+	CO_EXPECT_EQ(counter_get(&pair->awake), 1);
+
+	return 0;
+}
+
+static int meet(void *arg)
+{
+	struct co_task *other = spawn_or_die(NULL, yield_until_awake, arg);
+
+	CO_EXPECT_EQ(compute_until_awake(arg), 0);
+
+	return join_or_die(other);
+}
+
+Test(timer, of_a_worker_that_computes_goes_off_by_one_that_is_busy)
+{
+	static struct pair pair;
+
+	cr_assert_eq(run_in_loop(2, meet, &pair), 0);
+}
