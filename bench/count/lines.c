@@ -129,7 +129,7 @@ void count_each_part(struct co_loop *of,
 		const char *name = i < LOOP_PARTS ? loop_parts[i].name
 			: i < TASKS ? worker_parts[i - LOOP_PARTS].name
 			: i == TASKS ? "tasks" : i == STACKS ? "stacks"
-			: "channels, locks, sockets";
+			: "timers, channels, locks, sockets";
 
 		if (found[i] != 0)
 			visit(name, found[i]);
