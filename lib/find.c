@@ -13,7 +13,7 @@
 /* How late timers of another worker must be to go off here, unless this one has
  * just slept for them: two ticks.  Most workers look by themselves before that,
  * and a task that goes on where it was needs not move, with its stack. */
-#define GRACE (131 * CO_MICROSECOND)
+#define GRACE (2 * CO__TICK)
 
 void co__near_overflow(struct co__worker *worker, struct co_task *entry)
 {

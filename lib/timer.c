@@ -10,7 +10,6 @@
 #include "wait.h"
 #include "worker.h"
 
-#define TICK_SHIFT 16		/* a tick is 65,536 ns */
 #define NEAR_SHIFT 12		/* log2 of the lists of level 0 */
 #define LEVEL_SHIFT 6		/* and of those above */
 #define BATCH 32		/* timers that go off under the lock at once */
@@ -23,14 +22,14 @@ _Static_assert(CO__WHEEL_NEAR == 1u << NEAR_SHIFT
 static uint64_t tick_of(co_time when)
 {
 	return when <= 0 ? 0
-		: ((uint64_t)when + ((1u << TICK_SHIFT) - 1)) >> TICK_SHIFT;
+		: ((uint64_t)when + ((1u << CO__TICK_SHIFT) - 1)) >> CO__TICK_SHIFT;
 }
 
 void co__wheel_init(struct co__wheel *wheel, co_time now)
 {
 	wheel->lock.word = 0;
 	wheel->count = 0;
-	wheel->now = (uint64_t)now >> TICK_SHIFT;
+	wheel->now = (uint64_t)now >> CO__TICK_SHIFT;
 	wheel->near = 0;
 	for (unsigned i = 0; i < CO__WHEEL_LISTS / 64; i++)
 		wheel->occupied[i] = 0;
@@ -161,8 +160,8 @@ co_time co__wheel_next(struct co__wheel *wheel)
 	tick = earliest(wheel, &index);
 	co__spin_release(&wheel->lock);
 
-	return tick > (uint64_t)CO_NEVER >> TICK_SHIFT ? CO_NEVER
-			: (co_time)(tick << TICK_SHIFT);
+	return tick > (uint64_t)CO_NEVER >> CO__TICK_SHIFT ? CO_NEVER
+			: (co_time)(tick << CO__TICK_SHIFT);
 }
 
 /* Tell the task of TIMER, which has gone off, or let it go off again at the
@@ -250,14 +249,14 @@ static unsigned run_list(struct co__wheel *wheel, unsigned index, co_time now,
 	return n;
 }
 
-/* Run the wheel up to NOW, or until BATCH tasks have been claimed.  Who finds
+/* Run the wheel up to NOW, or until some tasks have been claimed.  Who finds
  * it taken leaves that to the other, which runs it; or else only sets a timer,
  * and then the next look at it is soon enough: before it sleeps, the poller
  * waits for the lock to ask when the next timer is due. */
 static unsigned run_batch(struct co__wheel *wheel, co_time now,
 		struct co_task **tasks, unsigned *gone_off)
 {
-	uint64_t until = now < 0 ? 0 : (uint64_t)now >> TICK_SHIFT, tick;
+	uint64_t until = now < 0 ? 0 : (uint64_t)now >> CO__TICK_SHIFT, tick;
 	unsigned index, n = 0;
 
 	if (!co__spin_try(&wheel->lock))

@@ -42,6 +42,9 @@ struct co__timer {
 	struct co_task *task;		/* constant */
 };
 
+#define CO__TICK_SHIFT 16	/* log2 of a tick, in ns */
+#define CO__TICK ((co_time)1 << CO__TICK_SHIFT)
+
 #define CO__WHEEL_NEAR 4096u		/* lists of level 0 */
 #define CO__WHEEL_SLOTS 64u		/* lists of each level above */
 #define CO__WHEEL_LEVELS 7u
