@@ -27,12 +27,14 @@
 #endif
 
 #include <errno.h>
+#include <poll.h>
 #include <pthread.h>
 #include <sched.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 #if defined __SANITIZE_THREAD__
 #define TEST_TSAN 1
@@ -413,6 +415,41 @@ TEST_UNUSED static void outlast(co_time when)
 {
 	while (co_now() < when + 50 * CO_MILLISECOND)
 		;
+}
+
+/* The time that processors have worked for this process. */
+TEST_UNUSED static co_time cpu_time(void)
+{
+	struct timespec time;
+
+	clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &time);
+
+	return time.tv_sec * CO_SECOND + time.tv_nsec;
+}
+
+/* That the processor works for this process for less than MOST while the calling
+ * task sleeps for DURATION.  Once is enough: threads that begin have something to
+ * do, and a machine in a machine may count the time that it didn't get. */
+TEST_UNUSED static void expect_calm(co_time duration, co_time most)
+{
+	co_time limit = most * (co_time)test_divisor(), before, spent = limit;
+	int i;
+
+	for (i = 0; i < 10 && spent >= limit; i++) {
+		before = cpu_time();
+		CO_EXPECT_EQ(co_sleep(duration), 0);
+		spent = cpu_time() - before;
+	}
+	CO_EXPECT(spent < limit);
+}
+
+/* Whether FD becomes readable: for the end of a connection, too, the system may
+ * take a moment. */
+TEST_UNUSED static bool is_readable_soon(int fd)
+{
+	struct pollfd input = { .fd = fd, .events = POLLIN };
+
+	return poll(&input, 1, 20000) == 1;
 }
 
 /* --- Channels of numbers ---------------------------------------------- */

@@ -11,7 +11,6 @@
 #include "fault/scenario.h"
 
 #include <netinet/in.h>
-#include <poll.h>
 #include <sched.h>
 #ifdef HAVE_EPOLL
 #include <sys/epoll.h>
@@ -437,13 +436,12 @@ static int serve_at_last(void *site)
 	return 0;
 }
 
-/* It has sent what nobody has read.  The system may take a moment for it. */
+/* It has sent what nobody has read. */
 static bool is_turned_away(const struct site *site)
 {
-	struct pollfd end = { .fd = site->client, .events = POLLIN };
 	char data;
 
-	return poll(&end, 1, 20000) == 1
+	return is_readable_soon(site->client)
 			&& recv(site->client, &data, 1, MSG_DONTWAIT) < 0
 			&& errno == ECONNRESET;
 }

@@ -11,7 +11,6 @@
 #include <fcntl.h>
 #include <limits.h>
 #include <netinet/in.h>
-#include <poll.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
@@ -253,15 +252,11 @@ static void take_all_stacks(struct test_counter *end)
 		;
 }
 
-/* Whether the end of the connection comes, for which the system may take a
- * moment. */
 static bool comes_to_end(int fd)
 {
-	struct pollfd end = { .fd = fd, .events = POLLIN };
 	char data;
 
-	return poll(&end, 1, 20000) == 1
-			&& recv(fd, &data, 1, MSG_DONTWAIT) <= 0;
+	return is_readable_soon(fd) && recv(fd, &data, 1, MSG_DONTWAIT) <= 0;
 }
 
 static bool is_connected(int fd)

@@ -854,15 +854,6 @@ OS_TEST(busy_descriptors_take_turns)
 	close_crowd();
 }
 
-/* The time that the processor has worked for this process. */
-static co_time cpu_time(void)
-{
-	struct timespec used;
-
-	clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &used);
-	return (co_time)used.tv_sec * CO_SECOND + used.tv_nsec;
-}
-
 /* More are open than the process may open by now: the system refuses to be
  * asked for all of them at once. */
 OS_TEST(a_lowered_limit_hides_nobody)

@@ -95,31 +95,6 @@ CO_TEST(tcp_close, accepted_connections_go_on)
 	return 0;
 }
 
-static co_time cpu_time(void)
-{
-	struct timespec time;
-
-	clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &time);
-
-	return time.tv_sec * CO_SECOND + time.tv_nsec;
-}
-
-/* That the processor works for this process for less than MOST while the calling
- * task sleeps for DURATION.  Once is enough: a machine in a machine may count
- * the time that it didn't get. */
-static void expect_calm(co_time duration, co_time most)
-{
-	co_time limit = most * (co_time)test_divisor(), before, spent = limit;
-	int i;
-
-	for (i = 0; i < 10 && spent >= limit; i++) {
-		before = cpu_time();
-		CO_EXPECT_EQ(co_sleep(duration), 0);
-		spent = cpu_time() - before;
-	}
-	CO_EXPECT(spent < limit);
-}
-
 CO_TEST(tcp_close, nothing_spins_after_it)
 {
 	struct site site;

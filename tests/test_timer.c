@@ -39,6 +39,19 @@ static void give_timers(struct co_task *tasks, struct co__timer *timers,
 	}
 }
 
+/* Three tasks with timers, and an empty WHEEL, at the time NOW. */
+static struct co_task *begin(struct co__wheel *wheel, co_time now)
+{
+	static struct co__timer timers[3];
+	static struct co_task tasks[3];
+
+	memset(tasks, 0, sizeof tasks);
+	give_timers(tasks, timers, 3);
+	co__wheel_init(wheel, now);
+
+	return tasks;
+}
+
 /* With their timers behind them, as in a slab. */
 static struct co_task *tasks_or_die(size_t count, struct co_loop *loop)
 {
@@ -84,17 +97,14 @@ static size_t count_ready(struct co_loop *loop)
 Test(timer, goes_off_when_its_time_has_come_and_not_before)
 {
 	static struct co__wheel wheel;
-	static struct co__timer timer;
-	static struct co_task task;
+	struct co_task *task = begin(&wheel, CO_SECOND);
 
-	give_timers(&task, &timer, 1);
-	co__wheel_init(&wheel, CO_SECOND);
 	cr_assert_eq(co__wheel_next(&wheel), CO_NEVER);
-	co__timer_set(&task, &wheel, 2 * CO_SECOND);
+	co__timer_set(task, &wheel, 2 * CO_SECOND);
 	cr_assert_eq(co__wheel_run(&wheel, 2 * CO_SECOND - 1), 0);
-	cr_assert_not(has_expired(&task));
+	cr_assert_not(has_expired(task));
 	cr_assert_eq(co__wheel_run(&wheel, round_up(2 * CO_SECOND)), 1);
-	cr_assert(has_expired(&task));
+	cr_assert(has_expired(task));
 	cr_assert_eq(AO_load(&wheel.count), 0);
 	cr_assert_eq(co__wheel_next(&wheel), CO_NEVER);
 	cr_assert_eq(co__wheel_run(&wheel, 3 * CO_SECOND), 0);
@@ -103,12 +113,9 @@ Test(timer, goes_off_when_its_time_has_come_and_not_before)
 Test(timer, a_time_in_the_past_comes_at_the_next_tick)
 {
 	static struct co__wheel wheel;
-	static struct co_task tasks[3];
-	static struct co__timer timers[3];
+	struct co_task *tasks = begin(&wheel, CO_SECOND);
 	const co_time past[3] = { INT64_MIN, 0, CO_SECOND };
 
-	give_timers(tasks, timers, 3);
-	co__wheel_init(&wheel, CO_SECOND);
 	for (int i = 0; i < 3; i++)
 		co__timer_set(&tasks[i], &wheel, past[i]);
 	cr_assert_leq(co__wheel_next(&wheel), CO_SECOND + TICK);
@@ -118,43 +125,34 @@ Test(timer, a_time_in_the_past_comes_at_the_next_tick)
 Test(timer, never_is_no_timer)
 {
 	static struct co__wheel wheel;
-	static struct co__timer timer;
-	static struct co_task task;
+	struct co_task *task = begin(&wheel, 0);
 
-	give_timers(&task, &timer, 1);
-	co__wheel_init(&wheel, 0);
-	co__timer_set(&task, &wheel, CO_SECOND);
-	co__timer_set(&task, &wheel, CO_NEVER);
-	cr_assert_eq(task.timer_when, CO_NEVER);
+	co__timer_set(task, &wheel, CO_SECOND);
+	co__timer_set(task, &wheel, CO_NEVER);
+	cr_assert_eq(task->timer_when, CO_NEVER);
 	cr_assert_eq(AO_load(&wheel.count), 0);
 	cr_assert_eq(co__wheel_run(&wheel, CO_NEVER - 1), 0);
-	cr_assert_not(has_expired(&task));
+	cr_assert_not(has_expired(task));
 }
 
 Test(timer, the_last_moment_of_all_fits_in)
 {
 	static struct co__wheel wheel;
-	static struct co__timer timer;
-	static struct co_task task;
+	struct co_task *task = begin(&wheel, CO_SECOND);
 
-	give_timers(&task, &timer, 1);
-	co__wheel_init(&wheel, CO_SECOND);
-	co__timer_set(&task, &wheel, CO_NEVER - 1);
+	co__timer_set(task, &wheel, CO_NEVER - 1);
 	cr_assert_eq(co__wheel_run(&wheel, CO_NEVER / 2), 0);
 	cr_assert_eq(co__wheel_run(&wheel, CO_NEVER - TICK), 0);
-	cr_assert_not(has_expired(&task));
-	co__timer_cancel(&task);
+	cr_assert_not(has_expired(task));
+	co__timer_cancel(task);
 	cr_assert_eq(AO_load(&wheel.count), 0);
 }
 
 Test(timer, one_that_was_cancelled_stays_silent)
 {
 	static struct co__wheel wheel;
-	static struct co_task tasks[3];
-	static struct co__timer timers[3];
+	struct co_task *tasks = begin(&wheel, 0);
 
-	give_timers(tasks, timers, 3);
-	co__wheel_init(&wheel, 0);
 	for (int i = 0; i < 3; i++)
 		co__timer_set(&tasks[i], &wheel, CO_SECOND);
 	co__timer_cancel(&tasks[1]);
@@ -172,12 +170,8 @@ Test(timer, one_that_was_cancelled_stays_silent)
 Test(timer, cancelling_the_first_leaves_the_next)
 {
 	static struct co__wheel wheel;
-	static struct co_task tasks[2];
-	static struct co__timer timers[2];
-	struct co_task *sooner = &tasks[0], *later = &tasks[1];
+	struct co_task *sooner = begin(&wheel, 0), *later = sooner + 1;
 
-	give_timers(tasks, timers, 2);
-	co__wheel_init(&wheel, 0);
 	co__timer_set(sooner, &wheel, 10 * TICK);
 	co__timer_set(later, &wheel, 20 * TICK);
 	cr_assert_eq(co__wheel_next(&wheel), 10 * TICK);
@@ -190,39 +184,33 @@ Test(timer, cancelling_the_first_leaves_the_next)
 Test(timer, set_anew_it_goes_off_at_the_new_time_only)
 {
 	static struct co__wheel wheel, other;
-	static struct co__timer timer;
-	static struct co_task task;
+	struct co_task *task = begin(&wheel, 0);
 
-	give_timers(&task, &timer, 1);
-	co__wheel_init(&wheel, 0);
 	co__wheel_init(&other, 0);
-	co__timer_set(&task, &wheel, 10 * CO_SECOND);
-	co__timer_set(&task, &wheel, CO_SECOND);
+	co__timer_set(task, &wheel, 10 * CO_SECOND);
+	co__timer_set(task, &wheel, CO_SECOND);
 	cr_assert_eq(co__wheel_run(&wheel, 2 * CO_SECOND), 1);
-	co__timer_set(&task, &wheel, 3 * CO_SECOND);
-	cr_assert_not(has_expired(&task));
-	co__timer_set(&task, &wheel, 20 * CO_SECOND);
+	co__timer_set(task, &wheel, 3 * CO_SECOND);
+	cr_assert_not(has_expired(task));
+	co__timer_set(task, &wheel, 20 * CO_SECOND);
 	cr_assert_eq(co__wheel_run(&wheel, 10 * CO_SECOND), 0);
-	co__timer_set(&task, &other, 30 * CO_SECOND);
+	co__timer_set(task, &other, 30 * CO_SECOND);
 	cr_assert_eq(co__wheel_run(&wheel, 40 * CO_SECOND), 0);
 	cr_assert_eq(co__wheel_run(&other, 40 * CO_SECOND), 1);
-	cr_assert(has_expired(&task));
+	cr_assert(has_expired(task));
 }
 
 /* Nobody turns a wheel that is empty. */
 Test(timer, a_wheel_may_be_empty_for_years)
 {
 	static struct co__wheel wheel;
-	static struct co__timer timer;
-	static struct co_task task;
 	co_time now = CO_SECOND;
+	struct co_task *task = begin(&wheel, now);
 
-	give_timers(&task, &timer, 1);
-	co__wheel_init(&wheel, now);
 	for (co_time years = 1; years <= 64; years *= 2) {
 		now += years * 365 * 86400 * CO_SECOND;
 		cr_assert_eq(co__wheel_run(&wheel, now), 0);
-		co__timer_set(&task, &wheel, now + CO_MILLISECOND);
+		co__timer_set(task, &wheel, now + CO_MILLISECOND);
 		cr_assert_eq(co__wheel_run(&wheel, now), 0);
 		cr_assert_leq(co__wheel_next(&wheel),
 				round_up(now + CO_MILLISECOND));
@@ -819,12 +807,9 @@ Test(timer, of_it_and_a_claim_exactly_one_ends_the_wait)
 Test(timer, does_not_go_off_before_the_beginning_of_time)
 {
 	static struct co__wheel wheel;
-	static struct co__timer timer;
-	static struct co_task task;
+	struct co_task *task = begin(&wheel, 0);
 
-	give_timers(&task, &timer, 1);
-	co__wheel_init(&wheel, 0);
-	co__timer_set(&task, &wheel, TICK);
+	co__timer_set(task, &wheel, TICK);
 	cr_assert_eq(co__wheel_run(&wheel, -1), 0);
 	cr_assert_eq(co__wheel_run(&wheel, INT64_MIN), 0);
 	cr_assert_eq(co__wheel_run(&wheel, TICK), 1);
