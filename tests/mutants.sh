@@ -368,7 +368,8 @@ case ${1-} in
 	all=$(mktemp -d) || exit 1
 	trap 'rm -rf "$all"' EXIT
 	trap 'exit 1' HUP INT TERM
-	parts=$(nproc 2>/dev/null || echo 1)
+	# Twice the processors: what should hang is waited for.
+	parts=$((2 * $(nproc 2>/dev/null || echo 1)))
 	while [ "$part" -lt "$parts" ]
 	do
 		sh "$0" --part "$part" "$parts" "$all/$part" "$@" \
