@@ -9,6 +9,10 @@
 
 #include "test.h"
 
+#include <stdint.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
 static void *volatile somewhere;
 
 static void lose_memory(void)
@@ -121,3 +125,24 @@ CO_TEST_ON_ONE_THREAD(sanity, a_task_that_is_resumed)
 
 	return 0;
 }
+
+#ifdef TEST_TSAN
+/* Or else Criterion loses memory that it still uses: see tsan_shim.c. */
+Test(sanity, memory_of_criterion_is_not_mapped_over)
+{
+	const size_t size = (size_t)sysconf(_SC_PAGESIZE);
+	/* It chooses multiples of 16 MiB, and takes less than half of it. */
+	const uintptr_t choice = 0x212345800000, range = 0x004000000000;
+	unsigned char resident;
+	void *mapped;
+
+	cr_assert_eq(mincore((void *)choice, size, &resident), -1);
+	cr_assert_eq(errno, ENOMEM);
+	mapped = mmap((void *)choice, size, PROT_READ,
+		MAP_SHARED | MAP_FIXED | MAP_ANONYMOUS, -1, 0);
+	cr_assert_neq(mapped, MAP_FAILED);
+	cr_assert_eq(mincore((void *)choice, size, &resident), 0);
+	cr_assert_eq(mincore((void *)(choice + range), size, &resident), 0);
+	cr_assert_eq(munmap(mapped, size), 0);
+}
+#endif
