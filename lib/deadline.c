@@ -4,7 +4,8 @@
  * deadline.c - deadline scopes and sleeping
  *
  * Scopes are a list from the innermost outwards.  Each knows the earliest
- * deadline of itself and all around it; that of the innermost is the task's.
+ * deadline of itself and all around it, as far as no mask is between them; that
+ * of the innermost is the task's.
  */
 
 #include <coloop/time.h>
@@ -33,6 +34,18 @@ int co_deadline_begin(struct co_deadline *scope, co_time when)
 		scope->effective_ = scope->outer_->effective_;
 	self->scope = scope;
 	co__task_set_deadline(self, scope->effective_);
+
+	return 0;
+}
+
+int co_deadline_mask(struct co_deadline *scope)
+{
+	int rc = co_deadline_begin(scope, CO_NEVER);
+
+	if (rc < 0)
+		return rc;
+	scope->effective_ = CO_NEVER;
+	co__task_set_deadline(co_self(), CO_NEVER);
 
 	return 0;
 }

@@ -551,17 +551,17 @@ static bool is_drained(struct server *server, struct co_task *drainer)
 static void wait_drained(struct server *server, struct co_task *self)
 {
 	struct co__slot *gate = &self->gate;
-	co_time deadline = self->deadline;
 	int masked = co_cancel_mask(1);
+	struct co_deadline scope;
 
-	co__task_set_deadline(self, CO_NEVER);
+	co_deadline_mask(&scope);
 	AO_store(&gate->word, CO__SLOT_EMPTY);
 	while (!is_drained(server, self)) {
 		if (co__wait_prepare(self) == 0)
 			co__slot_wait(self, CO__IN_JOIN, self, gate);
 		AO_store(&gate->word, CO__SLOT_EMPTY);
 	}
-	co__task_set_deadline(self, deadline);
+	co_deadline_end(&scope);
 	co_cancel_mask(masked);
 }
 

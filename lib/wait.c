@@ -34,6 +34,8 @@ int co__wait_timed_out(struct co_task *self)
 	/* Before the scopes are looked at, which are in cold memory. */
 	if (self->special & CO__TASK_PAUSES)
 		return -ETIMEDOUT;
+	if (self->passed < self->deadline)
+		self->passed = self->deadline;
 	scope = self->scope;
 	while (scope->when_ != self->deadline)
 		scope = scope->outer_;
@@ -46,7 +48,9 @@ int co__wait_check(struct co_task *self)
 {
 	if (is_cancelled(self))
 		return -ECANCELED;
-	if (self->deadline != CO_NEVER && co__clock_coarse() >= self->deadline)
+	/* What was told once stays so: the coarse clock may not be there yet. */
+	if (self->deadline != CO_NEVER && (self->passed >= self->deadline
+			|| co__clock_coarse() >= self->deadline))
 		return co__wait_timed_out(self);
 
 	return 0;

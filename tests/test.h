@@ -410,13 +410,6 @@ TEST_UNUSED static int run_in_loop(unsigned threads, co_task_fn *fn, void *arg)
  * clock that is some milliseconds late. */
 #define TEST_LONG_AGO ((co_time)0)
 
-/* Wait, without a blocking call, until that clock has come to WHEN as well. */
-TEST_UNUSED static void outlast(co_time when)
-{
-	while (co_now() < when + 50 * CO_MILLISECOND)
-		;
-}
-
 /* The time that processors have worked for this process. */
 TEST_UNUSED static co_time cpu_time(void)
 {

@@ -119,6 +119,7 @@ CO_TEST_ON_ONE_THREAD(null, tasks_refuse_it)
 	CO_EXPECT_EQ(co_resume(NULL), -EINVAL);
 	CO_EXPECT_EQ(co_suspend(NULL, NULL), -EINVAL);
 	CO_EXPECT_EQ(co_deadline_begin(NULL, CO_NEVER), -EINVAL);
+	CO_EXPECT_EQ(co_deadline_mask(NULL), -EINVAL);
 	CO_EXPECT_EQ(co_deadline_end(NULL), -EINVAL);
 
 	return 0;
@@ -359,6 +360,7 @@ static void expect_not_permitted(struct props *props)
 	CO_EXPECT_EQ(co_suspend(ignore_parked, NULL), -EPERM);
 	CO_EXPECT_EQ(co_cancel_mask(1), -EPERM);
 	CO_EXPECT_EQ(co_join(props->task, NULL), -EPERM);
+	CO_EXPECT_EQ(co_deadline_mask(&scope), -EPERM);
 	CO_EXPECT_EQ(co_deadline_begin(&scope, 0), -EPERM);
 	CO_EXPECT_EQ(co_deadline_end(&scope), -EINVAL);
 	CO_WITH_DEADLINE(0)

@@ -283,7 +283,6 @@ CO_TEST(time, a_deadline_ends_every_kind_of_wait)
 	CO_EXPECT_EQ(co_join(sleeper, NULL), -ETIMEDOUT);
 	CO_EXPECT_EQ(co_wait_fd(pipe_ends[0], CO_READABLE), -ETIMEDOUT);
 	CO_EXPECT_EQ(co_select(&one, 1), -ETIMEDOUT);
-	outlast(when);
 	CO_EXPECT_EQ(co_yield(), -ETIMEDOUT);
 	CO_EXPECT_EQ(co_deadline_end(&scope), -ETIMEDOUT);
 
@@ -359,6 +358,46 @@ CO_TEST(time, a_deadline_that_has_passed_refuses_at_once)
 	CO_EXPECT_EQ(co_lock_release(&lock), 0);
 	CO_EXPECT_EQ(co_deadline_end(&scope), -ETIMEDOUT);
 	CO_EXPECT_EQ(co_yield(), 0);
+	CO_EXPECT_EQ(co_channel_destroy(channel), 0);
+	return 0;
+}
+
+/* Calls that need not wait, which look at a clock that is late. */
+static void expect_all_late(struct co_channel *roomy)
+{
+	struct co_select_case one = CO_SELECT_CASE_PUT(roomy, &(char){ 1 });
+	struct co_lock lock = CO_LOCK_INIT;
+	char byte = 1;
+
+	CO_EXPECT_EQ(co_yield(), -ETIMEDOUT);
+	CO_EXPECT_EQ(co_sleep(0), -ETIMEDOUT);
+	CO_EXPECT_EQ(co_channel_put(roomy, &byte), -ETIMEDOUT);
+	CO_EXPECT_EQ(co_lock_acquire(&lock), -ETIMEDOUT);
+	CO_EXPECT_EQ(co_select(&one, 1), -ETIMEDOUT);
+}
+
+/* What a call that waited has told, with an exact clock, the others say too. */
+CO_TEST(time, a_deadline_that_was_told_stays_told)
+{
+	struct co_channel *channel = channel_or_die(1, 4);
+	struct co_deadline outer, inner, within;
+
+	for (size_t i = 0; i < 30; i++) {
+		co_time when = co_after(100 * CO_MICROSECOND);
+
+		CO_EXPECT_EQ(co_deadline_begin(&outer, when), 0);
+		CO_EXPECT_EQ(co_deadline_begin(&inner, when), 0);
+		CO_EXPECT_EQ(co_sleep(CO_HOUR), -ETIMEDOUT);
+		expect_all_late(channel);
+		CO_EXPECT_EQ(co_deadline_begin(&within, co_after(CO_HOUR)), 0);
+		expect_all_late(channel);
+		CO_EXPECT_EQ(co_deadline_end(&within), 0);
+		CO_EXPECT_EQ(co_deadline_end(&inner), -ETIMEDOUT);
+		/* It is that of the outer scope too. */
+		expect_all_late(channel);
+		CO_EXPECT_EQ(co_deadline_end(&outer), -ETIMEDOUT);
+		CO_EXPECT_EQ(co_yield(), 0);
+	}
 	CO_EXPECT_EQ(co_channel_destroy(channel), 0);
 	return 0;
 }
@@ -460,6 +499,79 @@ CO_TEST(time, only_the_innermost_scope_can_be_ended)
 	CO_EXPECT_EQ(co_deadline_end(&inner), 0);
 	CO_EXPECT_EQ(co_deadline_end(&outer), 0);
 	CO_EXPECT_EQ(co_deadline_end(NULL), -EINVAL);
+	return 0;
+}
+
+/* --- Hiding deadlines --------------------------------------------------- */
+
+static int sleep_a_little(void *unused)
+{
+	(void)unused;
+	return co_sleep(3 * CO_MILLISECOND);
+}
+
+CO_TEST(time, a_mask_hides_a_deadline_that_has_passed)
+{
+	struct co_task *child = spawn_or_die(NULL, sleep_a_little, NULL);
+	struct co_deadline scope, mask;
+
+	CO_EXPECT_EQ(co_deadline_begin(&scope, TEST_LONG_AGO), 0);
+	CO_EXPECT_EQ(co_join(child, NULL), -ETIMEDOUT);
+	CO_EXPECT_EQ(co_deadline_mask(&mask), 0);
+	CO_EXPECT_EQ(co_yield(), 0);
+	CO_EXPECT_EQ(co_sleep(CO_MILLISECOND), 0);
+	CO_EXPECT_EQ(join_or_die(child), 0);
+	CO_EXPECT_EQ(co_deadline_end(&scope), -EINVAL);
+	CO_EXPECT_EQ(co_deadline_end(&mask), 0);
+	CO_EXPECT_EQ(co_yield(), -ETIMEDOUT);
+	CO_EXPECT_EQ(co_deadline_end(&scope), -ETIMEDOUT);
+	return 0;
+}
+
+/* Its timer, which was set, goes off for nobody. */
+CO_TEST(time, a_mask_hides_a_deadline_that_passes)
+{
+	struct co_deadline scope, mask;
+
+	for (size_t i = 0; i < 20; i++) {
+		co_time when = co_after(CO_MILLISECOND);
+
+		CO_EXPECT_EQ(co_deadline_begin(&scope, when), 0);
+		co_sleep(10 * CO_MICROSECOND);
+		CO_EXPECT_EQ(co_deadline_mask(&mask), 0);
+		CO_EXPECT_EQ(co_sleep_until(when + CO_MILLISECOND), 0);
+		CO_EXPECT_EQ(co_deadline_end(&mask), 0);
+		CO_EXPECT_EQ(co_sleep(CO_HOUR), -ETIMEDOUT);
+		CO_EXPECT_EQ(co_deadline_end(&scope), -ETIMEDOUT);
+	}
+	return 0;
+}
+
+CO_TEST(time, a_scope_in_a_mask_has_a_deadline_of_its_own)
+{
+	struct co_deadline scope, mask, inner;
+
+	CO_EXPECT_EQ(co_deadline_begin(&scope, TEST_LONG_AGO), 0);
+	CO_EXPECT_EQ(co_deadline_mask(&mask), 0);
+	CO_EXPECT_EQ(co_deadline_begin(&inner, co_after(CO_MILLISECOND)), 0);
+	CO_EXPECT_EQ(co_sleep(CO_HOUR), -ETIMEDOUT);
+	CO_EXPECT_EQ(co_yield(), -ETIMEDOUT);
+	CO_EXPECT_EQ(co_deadline_end(&inner), -ETIMEDOUT);
+	CO_EXPECT_EQ(co_yield(), 0);
+	CO_EXPECT_EQ(co_deadline_end(&mask), 0);
+	/* No call has met it. */
+	CO_EXPECT_EQ(co_deadline_end(&scope), 0);
+	return 0;
+}
+
+CO_TEST(time, a_mask_of_deadlines_hides_no_cancel)
+{
+	struct co_deadline mask;
+
+	CO_EXPECT_EQ(co_deadline_mask(&mask), 0);
+	CO_EXPECT_EQ(co_cancel(co_self()), 0);
+	CO_EXPECT_EQ(co_sleep(CO_HOUR), -ECANCELED);
+	CO_EXPECT_EQ(co_deadline_end(&mask), 0);
 	return 0;
 }
 

@@ -10,7 +10,8 @@
  * Deadlines   A deadline belongs to the calling task and to a scope of code:
  *             while the scope lasts, every blocking call, whoever wrote it,
  *             returns -ETIMEDOUT once the deadline has passed.  Scopes nest;
- *             the earliest deadline counts.
+ *             the earliest deadline counts, but for those hidden by
+ *             co_deadline_mask().
  */
 
 #include <coloop/base.h>
@@ -61,6 +62,11 @@ struct co_deadline {
  * 0, or -EPERM outside of a task; then the scope is without effect.  -EINVAL:
  * SCOPE is NULL. */
 CO_API int co_deadline_begin(struct co_deadline *scope, co_time when);
+
+/* Begin a scope in which no deadline of the scopes around it counts, for what
+ * must be done even if it is late; those that begin in it count.  It hides no
+ * cancellation: see co_cancel_mask().  As co_deadline_begin(). */
+CO_API int co_deadline_mask(struct co_deadline *scope);
 
 /* End the innermost scope.  -ETIMEDOUT if a blocking call failed because the
  * deadline of this scope, not of an outer one, had passed; else 0.

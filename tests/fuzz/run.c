@@ -20,6 +20,17 @@ struct run run;
 
 /* --- Calls --------------------------------------------------------------- */
 
+/* The outermost scope of ACTOR whose deadline counts. */
+static unsigned outermost(const struct actor *actor)
+{
+	unsigned i = actor->depth;
+
+	while (i > 0 && !actor->hides[i - 1])
+		i--;
+
+	return i;
+}
+
 struct call *new_call(const struct actor *actor, enum call_kind kind,
 		unsigned object)
 {
@@ -30,7 +41,7 @@ struct call *new_call(const struct actor *actor, enum call_kind kind,
 		return NULL;
 	call->object = object;
 	call->masked = actor->masked;
-	for (unsigned i = 0; i < actor->depth; i++)
+	for (unsigned i = outermost(actor); i < actor->depth; i++)
 		if (actor->whens[i] < call->deadline)
 			call->deadline = actor->whens[i];
 
@@ -51,11 +62,11 @@ void begin_call(const struct actor *actor, struct call *call)
 /* A call of ACTOR was ended by the DEADLINE of one of its scopes. */
 static void note_expiry(struct actor *actor, co_time deadline)
 {
-	unsigned same = 0;
+	unsigned begin = outermost(actor), same = 0;
 
-	for (unsigned i = 0; i < actor->depth; i++)
+	for (unsigned i = begin; i < actor->depth; i++)
 		same += actor->whens[i] == deadline;
-	for (unsigned i = 0; i < actor->depth; i++) {
+	for (unsigned i = begin; i < actor->depth; i++) {
 		if (actor->whens[i] != deadline)
 			continue;
 		actor->may_expire[i] = true;

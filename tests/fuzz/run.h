@@ -57,6 +57,7 @@ struct actor {
 	unsigned depth;			/* of the scopes below */
 	struct co_deadline scopes[SCOPES];
 	co_time whens[SCOPES];
+	bool hides[SCOPES];		/* those around it */
 	bool may_expire[SCOPES];	/* a call may have ended by it */
 	bool expired[SCOPES];		/* it has, and by no other */
 };

@@ -246,8 +246,15 @@ void do_begin(struct actor *actor, const struct step *step)
 	actor->depth++;
 	actor->whens[i] = step->b % 8 == 0 ? TEST_LONG_AGO
 			: co_after(length_of(step));
+	actor->hides[i] = step->b % 8 == 7;
 	actor->may_expire[i] = actor->expired[i] = false;
-	FUZZ_EQUAL(co_deadline_begin(&actor->scopes[i], actor->whens[i]), 0);
+	if (!actor->hides[i]) {
+		FUZZ_EQUAL(co_deadline_begin(&actor->scopes[i],
+				actor->whens[i]), 0);
+		return;
+	}
+	actor->whens[i] = CO_NEVER;
+	FUZZ_EQUAL(co_deadline_mask(&actor->scopes[i]), 0);
 }
 
 void do_leave(struct actor *actor, const struct step *step)
