@@ -292,6 +292,9 @@ void co__idle_sleep(struct co__worker *worker)
 		}
 		AO_store(&worker->doing, CO__WORKS);
 		AO_store(&worker->clock, co__stamp(co__clock_coarse()));
+	} else if (polls && AO_load(&loop->polled) != 0) {
+		/* What is seen may be ticks that post themselves, for ever. */
+		events = wait_for_events(worker, 0);
 	}
 	if (end_idle(worker, polls)) {
 		worker->searching = true;

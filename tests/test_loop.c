@@ -572,29 +572,55 @@ static void post_again(struct co_tick *base)
 		counter_add(&hog->ended, 1);
 }
 
+enum { LETTERS = 20 };
+
+struct letters {
+	struct test_counter wanted;
+	int fd;
+};
+
+/* Each when its reader has most likely begun to wait for it. */
+static void write_letters(void *arg)
+{
+	struct letters *letters = arg;
+	char byte = 1;
+
+	for (size_t i = 1; i <= LETTERS; i++) {
+		while (counter_get(&letters->wanted) < i)
+			nap(0);
+		nap(1);
+		CO_EXPECT_EQ(write(letters->fd, &byte, 1), 1);
+	}
+}
+
 CO_TEST(loop, a_tick_that_posts_itself_starves_neither_io_nor_timers)
 {
 	struct hog hog = { .tick = { .run = post_again },
 			.loop = co_loop_current() };
-	struct co_io *ends[2];
+	struct letters letters = { .wanted = { 0 } };
+	struct test_thread writer;
+	struct co_io *end;
 	int fds[2], i;
-	char byte = 1;
+	char byte;
 
 	test_or_die(socketpair(AF_UNIX, SOCK_STREAM, 0, fds));
-	test_or_die(co_io_open(NULL, fds[0], &ends[0]));
+	test_or_die(co_io_open(NULL, fds[0], &end));
+	letters.fd = fds[1];
+	test_thread_start(&writer, hog.loop, write_letters, &letters);
 	CO_EXPECT_EQ(co_loop_on_next_tick(hog.loop, &hog.tick), 0);
-	for (i = 0; i < 20; i++) {
+	for (i = 0; i < LETTERS; i++) {
 		CO_EXPECT_EQ(co_sleep(CO_MILLISECOND / 10), 0);
 		CO_EXPECT_EQ(co_yield(), 0);
 		CO_EXPECT_EQ(co_wait_fd(fds[1], CO_WRITABLE) & CO_WRITABLE,
 				CO_WRITABLE);
-		CO_EXPECT_EQ(write(fds[1], &byte, 1), 1);
-		CO_EXPECT_EQ(co_io_read(ends[0], &byte, 1), 1);
+		counter_add(&letters.wanted, 1);
+		CO_EXPECT_EQ(co_io_read(end, &byte, 1), 1);
 	}
+	test_thread_join(&writer);
 	counter_set(&hog.over, 1);
 	while (counter_get(&hog.ended) == 0)
 		co_yield();
-	CO_EXPECT_EQ(co_io_close(ends[0]), 0);
+	CO_EXPECT_EQ(co_io_close(end), 0);
 	close(fds[1]);
 
 	return 0;
