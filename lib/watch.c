@@ -7,10 +7,16 @@
  *             are events to be told.  Who finds it taken leaves its events in
  *             `pending', and the teller looks again before it stops: ready()
  *             never runs concurrently with itself, and no event is lost.
+ *               P1 add to pending, P2 fence      P4 telling: 0, P5 fence
+ *               P3 telling: 0 -> worker, or not  P6 look at pending
+ *             So either P3 finds nobody telling, or P6 sees P1.
  * Stale       Events are pending together with the generation of their key.
  *             A node of a later watch is stored after the generation began to
  *             change, and is loaded before it is compared: so the node isn't
- *             told what happened to an earlier file.
+ *             told what happened to an earlier file.  And it is stored before
+ *             there are events of its watch, and is loaded after these: so
+ *             neither are they told to the node of an earlier watch, whose
+ *             removal waits for the teller, nor lost because there was none.
  * Ordering    The teller                     Who removes
  *               T1 telling: 0 -> worker        M1 kind: no longer watched
  *               T2 fence                       M2 fence
@@ -90,9 +96,9 @@ static void add_pending(struct co_io *io, AO_t tag, unsigned events)
 /* Call ready() for what is pending.  False if there was nothing. */
 static bool tell_once(struct co__worker *worker, struct co_io *io)
 {
-	struct co_resume_node *node = watching_node(io);
 	/* Acquire: pairs with add_pending. */
 	AO_t events = co__atomic_swap(&io->pending, 0);
+	struct co_resume_node *node = watching_node(io);
 
 	if (node == NULL
 			|| (events & ~EVENTS) != tag_of(AO_load(&io->generation)))
@@ -112,16 +118,19 @@ void co__watch_tell(struct co_io *io, uint64_t key, unsigned events)
 {
 	struct co__worker *worker = co__worker_get();
 
-	add_pending(io, tag_of((AO_t)(key >> 32)), events);
+	add_pending(io, tag_of((AO_t)(key >> 32)), events);	/* P1 */
+	co__atomic_fence();			/* P2: pairs with P5 */
 	do {
-		/* T1, acquire: pairs with the release below. */
+		/* T1, P3, acquire: pairs with the release below. */
 		if (!AO_compare_and_swap_full(&io->telling, 0,
 				(AO_t)worker))
 			return;
 		while (tell_once(worker, io))
 			;
-		AO_store_release(&io->telling, 0);	/* pairs with T1, M3 */
-		co__atomic_fence();	/* before another look at pending */
+		/* P4: pairs with T1, M3. */
+		AO_store_release(&io->telling, 0);
+		co__atomic_fence();	/* P5: pairs with P2 */
+		/* P6. */
 	} while (AO_load(&io->pending) != 0 && AO_load(&io->node) != 0);
 }
 

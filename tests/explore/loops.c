@@ -6,11 +6,13 @@
 #include "explore.h"
 
 #include <errno.h>
+#include <unistd.h>
 
 #include <coloop/channel.h>
 #include <coloop/task.h>
 
 #include "atomic.h"
+#include "fd.h"
 #include "worker.h"
 
 static AO_t count;		/* atomic: what has been done */
@@ -502,6 +504,72 @@ static void run_pinned(void)
 	explore_expect(co_loop_destroy(loop), 0);
 }
 
+/* --- Watching descriptors -------------------------------------------------- */
+
+enum { WATCHED = STDERR_FILENO };
+
+struct watch {
+	struct co_resume_node node;
+	AO_t told;
+};
+
+static struct watch earlier, later;
+static uint64_t earlier_key;
+
+static void on_ready(struct co_resume_node *node, unsigned events)
+{
+	struct watch *watch = (struct watch *)node;
+
+	explore_expect(events, CO_READABLE);
+	AO_fetch_and_add1(&watch->told);
+}
+
+static void begin_watch(struct watch *watch)
+{
+	watch->node.ready = on_ready;
+	AO_store(&watch->told, 0);
+	explore_expect(co_loop_add_fd(co_loop_current(), WATCHED, CO_READABLE,
+			&watch->node), 0);
+}
+
+/* An event that was reported before the watch was removed. */
+static int tell_late(void *io)
+{
+	co__watch_tell(io, earlier_key, CO_READABLE);
+
+	return 0;
+}
+
+/* What is told of the later watch is heard by its node, once, and no other. */
+static int watch_anew(void *arg)
+{
+	struct co_io *io;
+	struct co_task *teller;
+	AO_t told;
+
+	begin_watch(&earlier);
+	io = co__fd_find(co_loop_current(), WATCHED);
+	earlier_key = co__fd_key(io);
+	explore_expect(co_spawn(NULL, tell_late, io, &teller), 0);
+	explore_expect(co_loop_remove_fd(co_loop_current(), WATCHED), 0);
+	told = AO_load(&earlier.told);
+	begin_watch(&later);
+	co__watch_tell(io, co__fd_key(io), CO_READABLE);
+	explore_expect(co_join(teller, NULL), 0);
+	explore_check(told <= 1 && AO_load(&earlier.told) == told);
+	explore_expect(AO_load(&later.told), 1);
+	explore_expect(co_loop_remove_fd(co_loop_current(), WATCHED), 0);
+
+	return add_one(arg);
+}
+
+static void run_watch(void)
+{
+	begin();
+	explore_expect(explore_loop_run(2, watch_anew, NULL), 0);
+	explore_expect(AO_load(&count), 1);
+}
+
 const struct explore_scenario explore_loops[] = {
 	{ "loop: tasks are spawned and joined", run_spawn, 500, false },
 	{ "loop: two tasks run at once", run_meet_two, 500, false },
@@ -518,6 +586,7 @@ const struct explore_scenario explore_loops[] = {
 	{ "loop: stopped from outside", run_stop, 300, false },
 	{ "loop: stuck, exactly when it is", run_stuck, 500, false },
 	{ "loop: two sleep", run_sleep, 300, false },
+	{ "watch: a late event, and a new watch", run_watch, 500, false },
 	{ "task: joined and detached while it ends", run_join, 500, false },
 	{ "task: joined in vain", run_join_in_vain, 500, false },
 	{ "task: pinned", run_pinned, 500, false },
