@@ -14,14 +14,16 @@
 enum { THIEVES = 2, ITEMS = 4000000, PUSHES = 7, HAUL = 512 };
 
 static struct co__runq queue;
-static unsigned char taken[ITEMS];	/* by who took the item alone, if right */
+static unsigned char taken[ITEMS];	/* 1 for what was taken once */
 static volatile AO_t over, wrong;
 
 static void take(struct co_task *task)
 {
 	size_t number = (size_t)task;
 
-	if (number == 0 || number >= ITEMS || taken[number]++ != 0)
+	/* Atomic, or of two who take it at once neither would see the other. */
+	if (number == 0 || number >= ITEMS
+			|| AO_char_fetch_and_add1(&taken[number]) != 0)
 		AO_fetch_and_add1(&wrong);
 }
 

@@ -228,9 +228,10 @@ int main(int argc, char **argv)
 	struct torture torture = torture_begin(argc, argv, "strand");
 	uint64_t done = 0;
 
-	do
+	do {
+		torture_enter("strand: one scene", 60);
 		one_round(torture.seed + done++);
-	while (torture_goes_on(&torture, done, torture.end));
+	} while (torture_goes_on(&torture, done, torture.end));
 	test_expect_no_leak();
 
 	return torture_end(&torture, done);
