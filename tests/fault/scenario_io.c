@@ -11,6 +11,8 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "fd.h"
+
 static const char text[] = "abcdefgh";
 
 enum { SIZE = sizeof text };
@@ -352,15 +354,18 @@ static void expect_input_told(struct told_node *node, int peer)
 /* NODE, which has used up all room, is told of new. */
 static void expect_room_told(struct told_node *node, int peer)
 {
+	const struct co_io *io = co__fd_find(co_loop_current(), node->fd);
 	size_t before;
 	char some[4096];
 
 	await_told(node, 0);
-	/* Not while it is writing. */
+	/* Not while it is writing, nor before the library has looked whether
+	 * there is room, which is after that: what it finds is no news. */
 	do {
 		before = counter_get(&node->times);
 		co_sleep(CO_MILLISECOND);
-	} while (counter_get(&node->times) != before);
+	} while (counter_get(&node->times) != before
+			|| AO_load_acquire(&io->telling) != 0);
 	while (recv(peer, some, sizeof some, MSG_DONTWAIT) > 0)
 		;
 	await_told(node, before);
