@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "loop.h"
+#include "os/os.h"
 #include "spin.h"
 #include "strand.h"
 
@@ -30,6 +31,21 @@ static int sleep_shortly(void *arg)
 	return co_sleep(100 * CO_MICROSECOND);
 }
 
+/* Sleep until the only thread has waited by the finer call: one that is kept
+ * from running until it is time asks without waiting.  Who was told that there
+ * is no such call doesn't make it again. */
+static void await_fine_wait(void)
+{
+#ifdef HAVE_EPOLL_PWAIT2
+	size_t before = fault_calls(FAULT_epoll_pwait2);
+
+	if (strcmp(co_loop_current()->os->name, "epoll") != 0)
+		return;
+	while (fault_calls(FAULT_epoll_pwait2) == before && fault_fired() == 0)
+		co_sleep(100 * CO_MICROSECOND);
+#endif
+}
+
 static int use_loop(void *arg)
 {
 	size_t before = fault_calls(FAULT_pthread_cond_timedwait);
@@ -42,6 +58,8 @@ static int use_loop(void *arg)
 	/* The monitor looks. */
 	if (co_loop_threads(co_loop_current()) > 1)
 		await_call(FAULT_pthread_cond_timedwait, before);
+	else
+		await_fine_wait();
 
 	return join_or_die(task);
 }
