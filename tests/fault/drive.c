@@ -395,7 +395,8 @@ static bool covers(const struct scenario *scenario, enum fault_call call)
 
 	for (i = 0; scenario->covers[i] != FAULT_NONE; i++)
 		if (scenario->covers[i] == call)
-			return true;
+			return scenario->is_called == NULL
+					|| scenario->is_called(call);
 
 	return false;
 }

@@ -25,6 +25,8 @@ struct scenario {
 	const enum fault_call *covers;	/* until FAULT_NONE: in these runs each
 					 * of them is seen to fail, in all ways
 					 * that the table has */
+	bool (*is_called)(enum fault_call call);  /* of those that it covers:
+					 * whether, on this system; NULL: all */
 	const struct fault *lacks;	/* until FAULT_NONE, or NULL: what the
 					 * system can't do; no `outcome' */
 	int outcome;			/* the only one; 0: of the table */

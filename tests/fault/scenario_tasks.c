@@ -8,12 +8,17 @@
 
 #include <fcntl.h>
 #include <sched.h>
+#include <sys/mman.h>
 #include <unistd.h>
 
 #include "loop.h"
 #include "os/os.h"
 #include "spin.h"
 #include "strand.h"
+
+#ifndef MADV_GUARD_INSTALL
+#define MADV_GUARD_INSTALL 102
+#endif
 
 /* Wait until the library has made CALL once more than BEFORE.  It comes by
  * itself; if not, the run hangs. */
@@ -163,13 +168,33 @@ const struct scenario stacks = {
 		FAULT_munmap, FAULT_NONE },
 };
 
+/* Whether the system takes the advice that makes a guard, or an emulator says
+ * so: else nobody looks by a pipe whether it is one. */
+static bool is_called_for_guards(enum fault_call call)
+{
+	size_t size = (size_t)sysconf(_SC_PAGESIZE);
+	void *page;
+	bool taken;
+
+	if (call != FAULT_pipe2)
+		return true;
+	page = mmap(NULL, size, PROT_READ | PROT_WRITE,
+			MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	test_die_unless(page != MAP_FAILED, "mmap", __FILE__, __LINE__);
+	taken = madvise(page, size, MADV_GUARD_INSTALL) == 0;
+	munmap(page, size);
+
+	return taken;
+}
+
 /* The first task of a process finds out whether guards work. */
 const struct scenario guards = {
 	.name = "guards",
 	.run = sleep_shortly,
 	.covers = (const enum fault_call[]){ FAULT_madvise_guard,
-		FAULT_mmap_others, FAULT_munmap, FAULT_pipe2, FAULT_sigaction, FAULT_close,
-		FAULT_NONE },
+		FAULT_mmap_others, FAULT_munmap, FAULT_pipe2, FAULT_sigaction,
+		FAULT_close, FAULT_NONE },
+	.is_called = is_called_for_guards,
 	.threads = 1,
 	.forked = true,
 	.only_covered = true,
