@@ -42,6 +42,9 @@ static int close_the_peer(void *arg)
 			CO_READABLE, &watch->node), 0);
 	co_sleep(CO_MILLISECOND);
 	close(watch->fds[1]);
+	while (counter_get(&watch->calls) == 0)
+		co_sleep(CO_MILLISECOND);
+	/* Each time the loop asks what there is. */
 	for (i = 0; i < 50; i++)
 		co_sleep(CO_MILLISECOND);
 	CO_EXPECT_EQ(co_loop_remove_fd(co_loop_current(), watch->fds[0]), 0);
@@ -64,7 +67,6 @@ static void watch_an_end(const char *backend)
 	cr_assert_eq(co_spawn(loop, close_the_peer, &watch, NULL), 0);
 	cr_assert_eq(co_loop_run(loop), 0);
 	cr_assert_eq(co_loop_destroy(loop), 0);
-	cr_assert_geq(counter_get(&watch.calls), 1);
 	cr_assert_leq(counter_get(&watch.calls), 4);
 }
 
