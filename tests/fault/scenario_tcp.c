@@ -186,6 +186,7 @@ const struct scenario crowded_server = {
 	.covers = (const enum fault_call[]){ FAULT_malloc, FAULT_mmap_stacks,
 		FAULT_NONE },
 	.threads = 1,
+	.only_covered = true,
 };
 
 /* --- Addresses ----------------------------------------------------------- */
