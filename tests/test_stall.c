@@ -99,13 +99,23 @@ static const unsigned some_threads[] = { 1, 0, 4 };
 /* The name of who stalls. */
 static const char glutton[] = "glutton";
 
-/* From here on a report is meant, and the next is that of this task's turn, which
- * has just begun. */
-static void be_glutton(struct reports *reports)
+/* It has its name from the beginning: a report of the turn in which it was
+ * given one would be of that name, too. */
+static struct co_task *spawn_named(const char *name, co_task_fn *fn, void *arg)
 {
-	CO_EXPECT_EQ(co_task_set_name(NULL, glutton), 0);
-	CO_EXPECT_EQ(co_yield(), 0);
-	reports->wanted++;
+	struct co_task_attr attr = CO_TASK_ATTR_INIT;
+	struct co_task *task = NULL;
+
+	attr.name = name;
+	test_or_die(co_spawn_with(NULL, &attr, fn, arg, &task));
+
+	return task;
+}
+
+/* Have FN(ARG) run as one who stalls, in each of its turns. */
+static void run_glutton(co_task_fn *fn, void *arg)
+{
+	CO_EXPECT_EQ(join_or_die(spawn_named(glutton, fn, arg)), 0);
 }
 
 static void await_report(struct reports *reports)
@@ -114,11 +124,12 @@ static void await_report(struct reports *reports)
 		;
 }
 
-/* Compute until the next report, which may have come, and for a while. */
+/* Compute until the report of this turn, and for a while.  It may have come. */
 static void compute_until_reported(struct reports *reports)
 {
 	co_time end;
 
+	reports->wanted++;
 	await_report(reports);
 	end = co_after(3 * SHORT);
 	while (co_now() < end)
@@ -141,7 +152,8 @@ static int compute(void *arg)
 	culprit->task = co_self();
 	culprit->loop = co_loop_current();
 	for (i = 1; i <= culprit->rounds; i++) {
-		be_glutton(culprit->reports);
+		if (i > 1)
+			CO_EXPECT_EQ(co_yield(), 0);
 #ifdef HAVE_GETTID
 		culprit->thread = gettid();
 #endif
@@ -160,7 +172,7 @@ static int join_it(void *arg)
 /* Others wait while one computes. */
 static int lead(void *arg)
 {
-	struct co_task *computer = spawn_or_die(NULL, compute, arg), *waiter;
+	struct co_task *computer = spawn_named(glutton, compute, arg), *waiter;
 
 	waiter = spawn_or_die(NULL, join_it, computer);
 	CO_EXPECT_EQ(join_or_die(waiter), 0);
@@ -211,9 +223,15 @@ static int block_in_the_system(void *arg)
 {
 	struct reports *reports = arg;
 
-	be_glutton(reports);
 	while (counter_get(&reports->count) == 0)
 		nap(SHORT);
+
+	return 0;
+}
+
+static int lead_who_blocks(void *arg)
+{
+	run_glutton(block_in_the_system, arg);
 
 	return 0;
 }
@@ -222,15 +240,21 @@ Test(stall, a_thread_that_is_blocked_in_the_system_stalls)
 {
 	struct reports reports = { .of = glutton };
 
-	cr_assert_eq(run_watched(1, SHORT, &reports, block_in_the_system,
-			&reports), 1);
+	cr_assert_eq(run_watched(1, SHORT, &reports, lead_who_blocks, &reports),
+			1);
 }
 
 static int compute_until_stopped(void *arg)
 {
-	be_glutton(arg);
 	compute_until_reported(arg);
 	CO_EXPECT_EQ(co_sleep_until(CO_NEVER), 0);
+
+	return 0;
+}
+
+static int lead_until_stopped(void *arg)
+{
+	run_glutton(compute_until_stopped, arg);
 
 	return 0;
 }
@@ -241,7 +265,7 @@ Test(stall, who_is_told_may_stop_the_loop)
 		struct reports reports = { .of = glutton, .stops = true };
 
 		cr_assert_eq(run_watched(threads, SHORT, &reports,
-				compute_until_stopped, &reports), 1);
+				lead_until_stopped, &reports), 1);
 	}
 }
 
@@ -274,11 +298,17 @@ static void wait_for_byte(co_time duration)
 	close(fds[1]);
 }
 
+static int compute_once(void *arg)
+{
+	compute_until_reported(arg);
+
+	return 0;
+}
+
 static int wait_then_compute(void *arg)
 {
 	wait_for_byte(LONG);
-	be_glutton(arg);
-	compute_until_reported(arg);
+	run_glutton(compute_once, arg);
 
 	return 0;
 }
@@ -344,7 +374,6 @@ static int send_slow_tick(void *arg)
 
 	slow.tick.run = run_slowly;
 	slow.reports = reports;
-	reports->wanted = 1;
 	test_or_die(co_loop_on_next_tick(co_loop_current(), &slow.tick));
 	while (counter_get(&reports->count) == 0)
 		co_sleep(CO_MILLISECOND);
@@ -482,15 +511,22 @@ static void catch_errors(co_time after, co_task_fn *fn, void *arg, char *text,
 static char hog[] = "hog";
 
 /* For long, and until somebody has seen it who looks for short stalls. */
-static int compute_with_name(void *arg)
+static int compute_until_seen(void *arg)
 {
 	struct co_loop *loop = co_loop_current();
+	size_t before = figures(loop).stalls;
 
-	CO_EXPECT_EQ(co_task_set_name(NULL, arg), 0);
-	CO_EXPECT_EQ(co_yield(), 0);
 	do
-		compute_for_long(NULL);
-	while (loop->stall_after < LONG && figures(loop).stalls == 0);
+		compute_for_long(arg);
+	while (loop->stall_after < LONG && figures(loop).stalls == before);
+
+	return 0;
+}
+
+static int lead_with_name(void *name)
+{
+	CO_EXPECT_EQ(join_or_die(spawn_named(name, compute_until_seen, NULL)),
+			0);
 
 	return 0;
 }
@@ -520,9 +556,9 @@ Test(stall, a_line_is_written_to_standard_error)
 {
 	char text[1000], longest[] = "a name of thirty-one characters";
 
-	catch_errors(SHORT, compute_with_name, hog, text, sizeof text);
+	catch_errors(SHORT, lead_with_name, hog, text, sizeof text);
 	expect_line(text, hog);
-	catch_errors(SHORT, compute_with_name, longest, text, sizeof text);
+	catch_errors(SHORT, lead_with_name, longest, text, sizeof text);
 	expect_line(text, longest);
 }
 
@@ -531,7 +567,7 @@ Test(stall, the_environment_may_ask_for_it)
 	char text[1000];
 
 	cr_assert_eq(setenv("COLOOP_STALL", "50", 1), 0);
-	catch_errors(0, compute_with_name, hog, text, sizeof text);
+	catch_errors(0, lead_with_name, hog, text, sizeof text);
 	expect_line(text, hog);
 }
 
@@ -542,9 +578,9 @@ Test(stall, the_environment_does_not_change_what_the_options_say)
 	char text[1000];
 
 	cr_assert_eq(setenv("COLOOP_STALL", "50", 1), 0);
-	catch_errors(CO_MINUTE, compute_with_name, hog, text, sizeof text);
+	catch_errors(CO_MINUTE, lead_with_name, hog, text, sizeof text);
 	cr_assert_str_eq(text, "");
-	cr_assert_eq(run_watched(1, 0, &reports, compute_with_name, hog), 1);
+	cr_assert_eq(run_watched(1, 0, &reports, lead_with_name, hog), 1);
 	cr_assert_str_eq(reports.name, hog);
 }
 
