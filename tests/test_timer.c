@@ -583,42 +583,76 @@ Test(timer, that_went_off_before_the_wait_keeps_it_from_being_armed)
 	waiting_end(&self);
 }
 
-static void stay_parked(struct co_task *task, void *arg)
+/* A deadline that ended, and its timer, which is still set. */
+struct leftover {
+	struct co_task *task;
+	struct co_channel *channel;
+	struct co__wheel *wheel;	/* NULL: it has gone off */
+	co_time start;			/* when the scope began */
+	co_time first;			/* for how long it was to last */
+};
+
+static int put_once_it_waits(void *arg)
 {
-	(void)task;
-	(void)arg;
+	struct leftover *self = arg;
+
+	while (!(AO_load(&self->task->wait) & CO__WAIT_ARMED))
+		co_yield();
+	put_now(self->channel, 0);
+	return 0;
 }
 
-/* Have a timer set for a deadline FIRST from now, which ends before that.  False:
- * the thread was kept from running, and it came too late for a short sleep.
- * *RET_START is when it began. */
-static bool leave_timer(co_time first, co_time *ret_start)
+/* Wait, until a deadline, for what comes before it.  False: the thread was kept
+ * from running, and the timer has gone off. */
+static bool leave_timer(struct leftover *self)
 {
+	struct co_task *putter = spawn_or_die(NULL, put_once_it_waits, self);
 	struct co_deadline sooner;
+	size_t number;
 	int rc;
 
-	*ret_start = co_now();
-	CO_EXPECT_EQ(co_deadline_begin(&sooner, *ret_start + first), 0);
-	rc = co_sleep(CO_MILLISECOND);
+	self->start = co_now();
+	CO_EXPECT_EQ(co_deadline_begin(&sooner, self->start + self->first), 0);
+	rc = co_channel_get(self->channel, &number);
 	CO_EXPECT(rc == 0 || rc == -ETIMEDOUT);
 	co_deadline_end(&sooner);
-	return rc == 0;
+	CO_EXPECT_EQ(join_or_die(putter), 0);
+	if (rc < 0)
+		get_now(self->channel);
+	self->wheel = (struct co__wheel *)AO_load(&self->task->wheel);
+	return self->wheel != NULL;
 }
 
-/* The timer of an earlier deadline goes off in the midst of the wait. */
+/* The earlier deadline comes before the task can be told of one. */
+static void outlast_timer(struct co_task *task, void *arg)
+{
+	struct leftover *self = arg;
+
+	(void)task;
+	while (co_now() < self->start + self->first + 2 * TICK)
+		sched_yield();
+	co__wheel_run(self->wheel, co_now());
+}
+
+/* Nor does the timer of the earlier one go off instead. */
 CO_TEST(timer, a_deadline_that_moved_to_later_is_kept)
 {
-	co_time first = 5 * CO_MILLISECOND, start;
+	struct leftover left = { .task = co_self(),
+		.channel = channel_or_die(sizeof(size_t), 1),
+		.first = 5 * CO_MILLISECOND };
 	struct co_deadline later;
+	co_time end;
 
 	(void)arg;
-	while (!leave_timer(first, &start) && first < CO_MINUTE)
-		first *= 2;
-	CO_EXPECT(first < CO_MINUTE);
-	CO_EXPECT_EQ(co_deadline_begin(&later, start + 6 * first), 0);
-	CO_EXPECT_EQ(co_suspend(stay_parked, NULL), -ETIMEDOUT);
-	CO_EXPECT(co_now() >= start + 6 * first);
+	while (!leave_timer(&left) && left.first < CO_MINUTE)
+		left.first *= 2;
+	CO_EXPECT(left.first < CO_MINUTE);
+	end = left.start + 6 * left.first;
+	CO_EXPECT_EQ(co_deadline_begin(&later, end), 0);
+	CO_EXPECT_EQ(co_suspend(outlast_timer, &left), -ETIMEDOUT);
+	CO_EXPECT(co_now() >= end);
 	co_deadline_end(&later);
+	CO_EXPECT_EQ(co_channel_destroy(left.channel), 0);
 	return 0;
 }
 
