@@ -50,10 +50,8 @@ do
 		most rmw "$rmw"
 		most fence 0
 		most moves 0
+		most calls 0
 	done
-	# Faster or slower, fib begins another branch at another moment, and may
-	# need some stacks more.
-	[ "$name" = fib ] && most calls 0.001 || most calls 0
 done <<END
 yield 0.0001
 spawn 3.001

@@ -199,11 +199,35 @@ static int fib(void *arg)
 	return 0;
 }
 
+static int wait_for_lock(void *lock)
+{
+	good(co_lock_acquire(lock), "acquire");
+
+	return co_lock_release(lock);
+}
+
+/* As many as the caches of a worker hold: more branches than fib has on one,
+ * whenever it begins them. */
+static void make_frames(void)
+{
+	enum { FRAMES = 128 };
+	struct co_task *tasks[FRAMES];
+	struct co_lock lock = CO_LOCK_INIT;
+
+	good(co_lock_acquire(&lock), "acquire");
+	for (int i = 0; i < FRAMES; i++)
+		spawn(wait_for_lock, &lock, &tasks[i]);
+	good(co_lock_release(&lock), "release");
+	for (int i = 0; i < FRAMES; i++)
+		good(co_join(tasks[i], NULL), "join");
+}
+
 /* All of one tree, from its root to its end; the frames have been made. */
 static void run_fib(void)
 {
 	long n = operations, a = 1, b = 1;
 
+	make_frames();
 	fib(&(long){ n });
 	for (long i = 1; i < n; i++) {
 		long sum = a + b;
