@@ -370,13 +370,22 @@ case ${1-} in
 	trap 'exit 1' HUP INT TERM
 	# Twice the processors: what should hang is waited for.
 	parts=$((2 * $(nproc 2>/dev/null || echo 1)))
+	pids=
 	while [ "$part" -lt "$parts" ]
 	do
 		sh "$0" --part "$part" "$parts" "$all/$part" "$@" \
 			>"$all/$part.tap" &
+		pids="$pids $!"
 		part=$((part + 1))
 	done
-	wait
+	# One that dies before its end has not tried all of its mutants.
+	part=0
+	for pid in $pids
+	do
+		wait "$pid" || echo "not ok - part $part ended with status $?" \
+			>"$all/$part.end.tap"
+		part=$((part + 1))
+	done
 	cat "$all"/*.tap | awk '/^(not )?ok / {
 		sub(/ok/, "ok " ++n)
 	}
