@@ -9,6 +9,9 @@
 # place of Criterion.  The headers of libatomic_ops are the same for every
 # machine, and nothing of its library is needed.
 #
+# CO_TEST_SCALE            as in `make check'
+# CO_TEST_SECONDS          as its SECONDS, which some shells count by themselves
+#
 # Exit status: 0, 1, or 77 if a tool is missing.
 
 set -u
@@ -75,7 +78,7 @@ fi
 # Emulation is slow, and may run several threads on one processor.
 CO_TEST_RUNNER=$runner
 CO_TEST_SCALE=${CO_TEST_SCALE:-20}
-SECONDS=${SECONDS:-1}
+SECONDS=${CO_TEST_SECONDS:-1}
 export CO_TEST_RUNNER CO_TEST_SCALE SECONDS
 if [ $# = 0 ]
 then

@@ -18,7 +18,8 @@
 # gcovr makes the report: of the tools that do, it is the one that counts a
 # branch once, however many objects have the line.
 #
-# CO_TEST_SCALE, SECONDS  as in `make check'
+# CO_TEST_SCALE            as in `make check'
+# CO_TEST_SECONDS          as its SECONDS, which some shells count by themselves
 
 set -u
 branches=95
@@ -26,7 +27,7 @@ top=$(cd "$(dirname "$0")/.." && pwd) || exit 1
 gcc=${GCC:-gcc}
 jobs=${JOBS:-$(nproc)}
 CO_TEST_SCALE=${CO_TEST_SCALE:-4}
-SECONDS=${SECONDS:-1}
+SECONDS=${CO_TEST_SECONDS:-1}
 export CO_TEST_SCALE SECONDS
 # Those of the make that called this one are for another build.
 unset MAKEFLAGS MFLAGS
