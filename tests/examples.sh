@@ -17,11 +17,12 @@ fi
 
 bin=${builddir:-${top_builddir:-.}}/examples
 tmp=$(mktemp -d) || exit 1
-number=0 failures=0 children=()
+number=0 failures=0 started=0
+declare -A children=()	# those that have not been waited for
 
 cleanup()
 {
-	for child in "${children[@]}"; do
+	for child in "${!children[@]}"; do
 		kill -KILL "$child" 2>/dev/null
 	done
 	rm -rf "$tmp"
@@ -51,24 +52,42 @@ skip()
 	echo "ok $number - $1 # SKIP $2"
 }
 
-# within SECONDS COMMAND...: true as soon as the command is.
+# within SECONDS COMMAND...: true as soon as the command is.  Sleeps are counted,
+# for somebody may set the clock.
 within()
 {
-	local end=$((SECONDS + $1))
+	local sleeps=$(($1 * 20))
 	shift
 	until "$@"; do
-		[ $SECONDS -lt $end ] || return 1
+		[ $sleeps -gt 0 ] || return 1
+		sleeps=$((sleeps - 1))
 		sleep 0.05
 	done
+}
+
+# adopt PID: a child that is not to be left behind.
+adopt()
+{
+	children[$1]=1
+}
+
+# reap PID: its status; from then on the number may be another's.
+reap()
+{
+	local status=0
+	wait "$1" || status=$?
+	unset "children[$1]"
+	return $status
 }
 
 # start NAME ARGUMENT...: run a server; sets pid, port and log.
 start()
 {
-	log=$tmp/$1.$RANDOM
+	started=$((started + 1))
+	log=$tmp/$1.$started
 	"$bin/$1" "${@:2}" >"$log" 2>"$log.err" </dev/null &
 	pid=$!
-	children+=("$pid")
+	adopt "$pid"
 	if ! within 15 grep -qs '^listening on ' "$log"; then
 		echo "# $1 doesn't listen"
 		sed 's/^/# /' "$log.err"
@@ -86,7 +105,17 @@ is_gone()
 # A server that gets SIGTERM ends with status 0.
 ends()
 {
-	kill -TERM "$1" && within 15 is_gone "$1" && wait "$1"
+	kill -TERM "$1" && within 15 is_gone "$1" && reap "$1"
+}
+
+# blocks PID SIGNAL: it does, so as to be told of it by a descriptor.  The shell
+# that is to become the program blocks some while it forks.
+blocks()
+{
+	local mask
+	[ ! "/proc/$1/exe" -ef "/proc/$$/exe" ] || return 1
+	mask=$(sed -n 's/^SigBlk:[[:space:]]*//p' "/proc/$1/status")
+	[ $((0x${mask:-0} >> ($(kill -l "$2") - 1) & 1)) = 1 ]
 }
 
 # say FD TEXT, hear FD TEXT: one line to, or from, a connection.
@@ -178,6 +207,7 @@ start echo_server ::1 0 2>/dev/null &&
 	check 'echo_server listens on IPv6' grep -q '\[::1\]' "$log" ||
 	skip 'echo_server listens on IPv6' 'no IPv6 here'
 kill -INT "$pid" 2>/dev/null
+within 15 is_gone "$pid" && reap "$pid"
 
 in_use()
 {
@@ -292,12 +322,13 @@ demo_interrupted()
 {
 	"$bin/demo" --seconds 60 --clients 20 >"$tmp/demo" &
 	local child=$!
-	children+=("$child")
-	sleep 1
+	adopt "$child"
+	within 15 blocks "$child" TERM || return 1
 	ends "$child" && demo_is_quiet
 }
 
-# The file is replaced after the demonstration has read it.
+# The file is replaced after the demonstration has read it, and before it ends:
+# it opens the signals in between.
 demo_notices()
 {
 	local status
@@ -305,11 +336,11 @@ demo_notices()
 	echo before >"$tmp/files/file"
 	"$bin/demo" --seconds 30 --clients 5 "$tmp/files" &
 	local child=$!
-	children+=("$child")
-	sleep 1
+	adopt "$child"
+	within 15 blocks "$child" TERM || return 1
 	echo change >"$tmp/change" && mv "$tmp/change" "$tmp/files/file"
 	within 15 is_gone "$child"
-	wait "$child"
+	reap "$child"
 	status=$?
 	grep -q 'FAILED: file: the content is wrong' "$tmp/log" && [ $status -eq 1 ]
 }
