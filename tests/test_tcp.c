@@ -191,6 +191,8 @@ CO_TEST(tcp, connections_are_served_over_ipv6)
 {
 	if (have_ipv6())
 		serve_a_few("::1");
+	else
+		test_skip_for("there is no IPv6 here");
 	return 0;
 }
 
@@ -309,8 +311,10 @@ CO_TEST(tcp, a_thousand_connections_are_served_at_once)
 	test_or_die(getrlimit(RLIMIT_NOFILE, &limit));
 	limit.rlim_cur = limit.rlim_max;
 	test_or_die(setrlimit(RLIMIT_NOFILE, &limit));
-	if (limit.rlim_max < 2200)
+	if (limit.rlim_max < 2200) {
+		test_skip_for("there are too few descriptors");
 		return 0;
+	}
 	open_site(&site, "127.0.0.1", echo);
 	spawn_and_join_all(CO_TEST_SCALE(1000), call_and_wait, &site);
 	CO_EXPECT_EQ(co_tcp_server_deinit(&site.server), 0);
