@@ -34,7 +34,9 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <time.h>
+#include <unistd.h>
 
 #if defined __SANITIZE_THREAD__
 #define TEST_TSAN 1
@@ -61,7 +63,6 @@ int __lsan_do_recoverable_leak_check(void);
 /* --- No test hangs, no test leaks ------------------------------------- */
 
 #ifndef CO_TEST_PLAIN
-#include <unistd.h>
 
 /* Criterion doesn't look at the status that LeakSanitizer ends a process with.
  * That a test crashed after its end makes the whole program fail. */
@@ -411,6 +412,56 @@ TEST_UNUSED static int run_in_loop(unsigned threads, co_task_fn *fn, void *arg)
 	if (ran == 0)
 		test_expect_no_leak();
 	return result;
+}
+
+/* --- Guards of stacks ------------------------------------------------- */
+
+#ifndef MADV_GUARD_INSTALL
+#define MADV_GUARD_INSTALL 102		/* Linux 6.13 */
+#endif
+
+/* Whether the kernel refuses to read ADDRESS: nobody gets a signal. */
+TEST_UNUSED static bool is_unreadable(const void *address)
+{
+	int ends[2];
+	bool refused;
+
+	test_or_die(pipe(ends));
+	refused = write(ends[1], address, 1) < 0 && errno == EFAULT;
+	close(ends[0]);
+	close(ends[1]);
+	return refused;
+}
+
+/* Whether the system has guards that don't split a mapping. */
+TEST_UNUSED static bool has_guard_regions(void)
+{
+	size_t size = (size_t)sysconf(_SC_PAGESIZE);
+	void *page = mmap(NULL, size, PROT_READ | PROT_WRITE,
+			MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	bool works;
+
+	test_die_unless(page != MAP_FAILED, "mmap", __FILE__, __LINE__);
+	works = madvise(page, size, MADV_GUARD_INSTALL) == 0
+			&& is_unreadable(page);
+	munmap(page, size);
+	return works;
+}
+
+/* COUNT, or as many tasks as there may be at once: without such guards each is
+ * two mappings, and a few are the program's own. */
+TEST_UNUSED static size_t test_tasks_at_once(size_t count)
+{
+	FILE *file = has_guard_regions() ? NULL
+			: fopen("/proc/sys/vm/max_map_count", "r");
+	size_t most = 0;
+
+	if (file == NULL)
+		return count;
+	if (fscanf(file, "%zu", &most) != 1)
+		most = 65530;
+	fclose(file);
+	return count < most / 3 ? count : most / 3;
 }
 
 /* --- Time ------------------------------------------------------------- */

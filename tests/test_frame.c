@@ -13,10 +13,6 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#ifndef MADV_GUARD_INSTALL
-#define MADV_GUARD_INSTALL 102
-#endif
-
 #define CLASS 14u		/* where the size makes no difference */
 
 TestSuite(frame, .timeout = 60);
@@ -49,19 +45,6 @@ static char *top(const struct co_task *task)
 static size_t stacks_made(struct co_loop *loop)
 {
 	return AO_load(&loop->frames.stacks);
-}
-
-/* Whether the kernel refuses to read ADDRESS: nobody gets a signal. */
-static bool is_unreadable(const void *address)
-{
-	int ends[2];
-	bool refused;
-
-	test_or_die(pipe(ends));
-	refused = write(ends[1], address, 1) < 0 && errno == EFAULT;
-	close(ends[0]);
-	close(ends[1]);
-	return refused;
 }
 
 /* What a child of this process that runs CHILD(ARG) ended with: a status as
@@ -718,20 +701,6 @@ Test(frame, a_visit_sees_each_frame_once)
 }
 
 /* --- Many ------------------------------------------------------------- */
-
-/* Whether the system has guards that don't split a mapping. */
-static bool has_guard_regions(void)
-{
-	void *page = mmap(NULL, page_size(), PROT_READ | PROT_WRITE,
-			MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-	bool works;
-
-	test_die_unless(page != MAP_FAILED, "mmap", __FILE__, __LINE__);
-	works = madvise(page, page_size(), MADV_GUARD_INSTALL) == 0
-			&& is_unreadable(page);
-	munmap(page, page_size());
-	return works;
-}
 
 static size_t count_slabs(struct co_loop *loop)
 {

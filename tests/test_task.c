@@ -493,7 +493,7 @@ CO_TEST(task, tasks_that_wake_each_other_starve_nobody)
 
 CO_TEST(task, a_hundred_thousand_tasks_can_wait_at_once)
 {
-	size_t n = CO_TEST_SCALE(100000), i;
+	size_t n = test_tasks_at_once(CO_TEST_SCALE(100000)), i;
 	volatile AO_t *slots = calloc(n, sizeof *slots);
 	struct co_task **tasks = calloc(n, sizeof *tasks);
 
