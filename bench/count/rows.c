@@ -21,6 +21,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -56,6 +57,7 @@ static struct co_loop *loop;
 static unsigned threads, task_count, arrived;
 static long operations, before, counted;
 static double time_before, time_taken;
+static uint64_t preemptions;
 static bool stopped;
 
 static void need(bool holds, const char *what)
@@ -89,9 +91,20 @@ static long done_by_all(void)
 	return sum;
 }
 
+/* How often threads were kept from a processor that they needed. */
+static uint64_t preempted(void)
+{
+	struct rusage usage = { 0 };
+
+	getrusage(RUSAGE_SELF, &usage);
+
+	return (uint64_t)usage.ru_nivcsw;
+}
+
 static void begin(void)
 {
 	before = done_by_all();
+	preemptions = preempted();
 	time_before = count_time();
 	count_begin();
 }
@@ -103,6 +116,7 @@ static bool end(void)
 		return false;
 	count_end();
 	time_taken = count_time() - time_before;
+	preemptions = preempted() - preemptions;
 	counted = done_by_all() - before;
 
 	return true;
@@ -470,6 +484,8 @@ static void print_result(void)
 	printf("operations\t%ld\n", counted);
 	if (time_taken > 0)
 		printf("time\t%.7g\n", time_taken / (double)counted);
+	else
+		print("", "preemptions", preemptions);
 	for (int i = 0; i < COUNT_KINDS; i++)
 		print("", count_kind_names[i], workers->kinds[i]);
 	print("", "moves", workers->moves);
