@@ -267,7 +267,7 @@ void co__idle_sleep(struct co__worker *worker)
 {
 	struct co_loop *loop = worker->loop;
 	struct co__idle *idle = &loop->idle;
-	bool polls = get_poller(idle), waited = false;
+	bool polls = get_poller(idle), waited = false, sees_work = false;
 	int events = 0;
 
 	begin_idle(worker, polls);			/* I1 */
@@ -292,9 +292,8 @@ void co__idle_sleep(struct co__worker *worker)
 		}
 		AO_store(&worker->doing, CO__WORKS);
 		AO_store(&worker->clock, co__stamp(co__clock_coarse()));
-	} else if (polls && AO_load(&loop->polled) != 0) {
-		/* What is seen may be ticks that post themselves, for ever. */
-		events = wait_for_events(worker, 0);
+	} else {
+		sees_work = true;
 	}
 	if (end_idle(worker, polls)) {
 		worker->searching = true;
@@ -304,6 +303,9 @@ void co__idle_sleep(struct co__worker *worker)
 	if (loop->has_monitor)
 		co__monitor_rouse(loop);
 	co__loop_deliver(worker, events);
+	/* What it sees may be ticks that post themselves, for ever. */
+	if (sees_work && AO_load(&loop->polled) != 0)
+		co__idle_poll(worker);
 }
 
 void co__idle_poll(struct co__worker *worker)

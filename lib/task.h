@@ -76,8 +76,8 @@ struct co_task {
 	AO_t spawned_at;		/* relaxed: the return address of the
 					 * call that spawned it */
 	struct co_deadline *scope;	/* task: the innermost deadline scope */
-	co_time passed;			/* task: the latest deadline that it was
-					 * told of; it has passed */
+	co_time passed;			/* task: the latest deadline that it, or
+					 * one before it, was told of */
 	int result;			/* task, then who joins */
 	unsigned stack_id;		/* constant: for checkers */
 	struct co__slot gate;		/* atomic: for waits of the task on what

@@ -48,7 +48,7 @@ int co__wait_check(struct co_task *self)
 {
 	if (is_cancelled(self))
 		return -ECANCELED;
-	/* What was told once stays so: the coarse clock may not be there yet. */
+	/* What was told stays so: the coarse clock may not be there yet. */
 	if (self->deadline != CO_NEVER && (self->passed >= self->deadline
 			|| co__clock_coarse() >= self->deadline))
 		return co__wait_timed_out(self);

@@ -13,10 +13,10 @@
  * Stale       Events are pending together with the generation of their key.
  *             A node of a later watch is stored after the generation began to
  *             change, and is loaded before it is compared: so the node isn't
- *             told what happened to an earlier file.  And it is stored before
- *             there are events of its watch, and is loaded after these: so
- *             neither are they told to the node of an earlier watch, whose
- *             removal waits for the teller, nor lost because there was none.
+ *             told what happened to an earlier file.  It is stored before there
+ *             are events of its watch, and is loaded after these are taken: so
+ *             they are not lost for want of a node, nor told to an earlier
+ *             one.
  * Ordering    The teller                     Who removes
  *               T1 telling: 0 -> worker        M1 kind: no longer watched
  *               T2 fence                       M2 fence

@@ -41,7 +41,7 @@ most()
 }
 
 # Read-modify-writes for each operation.  The channel's are two, and those of a
-# switch in 128 operations.  With real threads new stacks may be needed.
+# switch in 128 operations.
 while read -r name rmw
 do
 	for program in rows simulate

@@ -52,8 +52,8 @@ skip()
 	echo "ok $number - $1 # SKIP $2"
 }
 
-# within SECONDS COMMAND...: true as soon as the command is.  Sleeps are counted,
-# for somebody may set the clock.
+# within SECONDS COMMAND...: true as soon as the command is.  It counts sleeps, for
+# somebody may set the clock.
 within()
 {
 	local sleeps=$(($1 * 20))

@@ -488,8 +488,8 @@ TEST_UNUSED static uint64_t count_turns(struct co_loop *loop)
 	return stats.switches + stats.polls;
 }
 
-/* That the loop does next to nothing while the calling task sleeps for DURATION:
- * that it takes few turns, of which one that spins takes many thousands even on
+/* That the loop does next to nothing while the calling task sleeps for
+ * DURATION: that it takes few turns, of which one that spins takes many thousands even on
  * a busy machine, and that the processor works for this process for less than
  * MOST, for what spins without them.  Once is enough: threads that begin have
  * something to do, and a machine in a machine may count the time that it didn't

@@ -854,12 +854,12 @@ OS_TEST(busy_descriptors_take_turns)
 	close_crowd();
 }
 
-/* How often a thread of the process gave up the processor by itself. */
+/* How often the thread gave up the processor by itself. */
 static long count_sleeps(void)
 {
 	struct rusage usage;
 
-	cr_assert_eq(getrusage(RUSAGE_SELF, &usage), 0);
+	cr_assert_eq(getrusage(RUSAGE_THREAD, &usage), 0);
 	return usage.ru_nvcsw;
 }
 

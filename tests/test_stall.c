@@ -515,10 +515,12 @@ static int compute_until_seen(void *arg)
 {
 	struct co_loop *loop = co_loop_current();
 	size_t before = figures(loop).stalls;
+	int rounds = 20;	/* in case it was seen before that */
 
 	do
 		compute_for_long(arg);
-	while (loop->stall_after < LONG && figures(loop).stalls == before);
+	while (loop->stall_after < LONG && figures(loop).stalls == before
+			&& --rounds > 0);
 
 	return 0;
 }

@@ -513,7 +513,7 @@ static int sleep_a_little(void *unused)
 CO_TEST(time, a_mask_hides_a_deadline_that_has_passed)
 {
 	struct co_task *child = spawn_or_die(NULL, sleep_a_little, NULL);
-	struct co_deadline scope, mask;
+	struct co_deadline scope, mask, inner, within;
 
 	CO_EXPECT_EQ(co_deadline_begin(&scope, TEST_LONG_AGO), 0);
 	CO_EXPECT_EQ(co_join(child, NULL), -ETIMEDOUT);
@@ -523,6 +523,16 @@ CO_TEST(time, a_mask_hides_a_deadline_that_has_passed)
 	CO_EXPECT_EQ(join_or_die(child), 0);
 	CO_EXPECT_EQ(co_deadline_end(&scope), -EINVAL);
 	CO_EXPECT_EQ(co_deadline_end(&mask), 0);
+	CO_EXPECT_EQ(co_yield(), -ETIMEDOUT);
+	CO_EXPECT_EQ(co_deadline_mask(&mask), 0);
+	CO_EXPECT_EQ(co_deadline_begin(&inner, TEST_LONG_AGO), 0);
+	CO_EXPECT_EQ(co_deadline_mask(&within), 0);
+	CO_EXPECT_EQ(co_yield(), 0);
+	co_deadline_leave(&within);
+	CO_EXPECT_EQ(co_yield(), -ETIMEDOUT);
+	co_deadline_leave(&inner);
+	CO_EXPECT_EQ(co_yield(), 0);
+	co_deadline_leave(&mask);
 	CO_EXPECT_EQ(co_yield(), -ETIMEDOUT);
 	CO_EXPECT_EQ(co_deadline_end(&scope), -ETIMEDOUT);
 	return 0;

@@ -504,7 +504,7 @@ static void run_pinned(void)
 	explore_expect(co_loop_destroy(loop), 0);
 }
 
-/* --- Watching descriptors -------------------------------------------------- */
+/* --- Watching descriptors ------------------------------------------------- */
 
 enum { WATCHED = STDERR_FILENO };
 

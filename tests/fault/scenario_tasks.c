@@ -8,17 +8,12 @@
 
 #include <fcntl.h>
 #include <sched.h>
-#include <sys/mman.h>
 #include <unistd.h>
 
 #include "loop.h"
 #include "os/os.h"
 #include "spin.h"
 #include "strand.h"
-
-#ifndef MADV_GUARD_INSTALL
-#define MADV_GUARD_INSTALL 102
-#endif
 
 /* Wait until the library has made CALL once more than BEFORE.  It comes by
  * itself; if not, the run hangs. */
