@@ -126,6 +126,12 @@ int co__fd_begin(struct co_io *io, enum co__fd_kind kind);
 /* Make the entry free.  The table's lock is held. */
 void co__fd_end(struct co_io *io);
 
+/* Who is told that IO is closed sees what was written before that. */
+static inline void co__fd_see_close(struct co_io *io)
+{
+	(void)AO_load_acquire(&io->users);	/* pairs with co_io_close */
+}
+
 /* Enter IO as READER, WRITER or USER.  -EBADF: closed.  -EBUSY. */
 static inline int co__fd_enter(struct co_io *io, AO_t role)
 {
@@ -133,8 +139,10 @@ static inline int co__fd_enter(struct co_io *io, AO_t role)
 
 	do {
 		users = AO_load(&io->users);
-		if (co__unlikely(users & CO__FD_CLOSED))
+		if (co__unlikely(users & CO__FD_CLOSED)) {
+			co__fd_see_close(io);
 			return -EBADF;
+		}
 		if (co__unlikely(role != CO__FD_USER && (users & role)))
 			return -EBUSY;
 		/* Acquire: pairs with co__fd_begin, and the last to leave. */

@@ -152,8 +152,10 @@ int co_io_close(struct co_io *io)
 		return 0;
 	do {
 		users = AO_load(&io->users);
-		if (users & CO__FD_CLOSED)
+		if (users & CO__FD_CLOSED) {
+			co__fd_see_close(io);
 			return -EBADF;
+		}
 		/* As a user, so that it isn't finished under our hands. */
 	} while (!AO_compare_and_swap_full(&io->users, users,
 			(users | CO__FD_CLOSED) + CO__FD_USER));

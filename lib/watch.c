@@ -83,7 +83,9 @@ static void add_pending(struct co_io *io, AO_t tag, unsigned events)
 	AO_t was, now;
 
 	do {
-		was = AO_load(&io->pending);
+		/* Acquire: who finds a later generation pending finds that it
+		 * is one; pairs with the release below. */
+		was = AO_load_acquire(&io->pending);
 		now = tag | events;
 		if ((was & ~EVENTS) == tag)
 			now |= was;
