@@ -267,7 +267,7 @@ void co__idle_sleep(struct co__worker *worker)
 {
 	struct co_loop *loop = worker->loop;
 	struct co__idle *idle = &loop->idle;
-	bool polls = get_poller(idle), waited = false, sees_work = false;
+	bool polls = get_poller(idle), sees_work = false;
 	int events = 0;
 
 	begin_idle(worker, polls);			/* I1 */
@@ -288,7 +288,6 @@ void co__idle_sleep(struct co__worker *worker)
 			AO_store(&worker->doing, CO__SLEEPS);
 			AO_store(&worker->naps, AO_load(&worker->naps) + 1);
 			wait_for_signal(worker);
-			waited = true;
 		}
 		AO_store(&worker->doing, CO__WORKS);
 		AO_store(&worker->clock, co__stamp(co__clock_coarse()));
@@ -297,7 +296,7 @@ void co__idle_sleep(struct co__worker *worker)
 	}
 	if (end_idle(worker, polls)) {
 		worker->searching = true;
-		if (!polls && !waited)
+		if (!polls && sees_work)
 			wait_for_signal(worker);
 	}
 	if (loop->has_monitor)

@@ -328,6 +328,20 @@ TEST_UNUSED static struct co_task *spawn_or_die(struct co_loop *loop,
 	return task;
 }
 
+/* In the loop of the calling task, with a NAME from the beginning.  Dumps are
+ * looked at for where tasks were spawned, so it isn't inlined. */
+__attribute__((noinline))
+TEST_UNUSED static struct co_task *spawn_named(const char *name,
+		co_task_fn *fn, void *arg)
+{
+	struct co_task_attr attr = CO_TASK_ATTR_INIT;
+	struct co_task *task = NULL;
+
+	attr.name = name;
+	test_or_die(co_spawn_with(NULL, &attr, fn, arg, &task));
+	return task;
+}
+
 /* Join TASK and return its result. */
 TEST_UNUSED static int join_or_die(struct co_task *task)
 {
@@ -433,18 +447,28 @@ TEST_UNUSED static bool is_unreadable(const void *address)
 	return refused;
 }
 
-/* Whether the system has guards that don't split a mapping. */
-TEST_UNUSED static bool has_guard_regions(void)
+/* Whether the system takes the advice that makes a guard.  *RET_WORKS is whether
+ * it is one then: an emulator may only say so. */
+TEST_UNUSED static bool takes_guard_advice(bool *ret_works)
 {
 	size_t size = (size_t)sysconf(_SC_PAGESIZE);
 	void *page = mmap(NULL, size, PROT_READ | PROT_WRITE,
 			MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-	bool works;
+	bool taken;
 
 	test_die_unless(page != MAP_FAILED, "mmap", __FILE__, __LINE__);
-	works = madvise(page, size, MADV_GUARD_INSTALL) == 0
-			&& is_unreadable(page);
+	taken = madvise(page, size, MADV_GUARD_INSTALL) == 0;
+	*ret_works = taken && is_unreadable(page);
 	munmap(page, size);
+	return taken;
+}
+
+/* Whether the system has guards that don't split a mapping. */
+TEST_UNUSED static bool has_guard_regions(void)
+{
+	bool works;
+
+	takes_guard_advice(&works);
 	return works;
 }
 
@@ -489,11 +513,11 @@ TEST_UNUSED static uint64_t count_turns(struct co_loop *loop)
 }
 
 /* That the loop does next to nothing while the calling task sleeps for
- * DURATION: that it takes few turns, of which one that spins takes many thousands even on
- * a busy machine, and that the processor works for this process for less than
- * MOST, for what spins without them.  Once is enough: threads that begin have
- * something to do, and a machine in a machine may count the time that it didn't
- * get. */
+ * DURATION: that it takes few turns, of which one that spins takes many
+ * thousands even on a busy machine, and that the processor works for this
+ * process for less than MOST, for what spins without them.  Once is enough:
+ * threads that begin have something to do, and a machine in a machine may count
+ * the time that it didn't get. */
 TEST_UNUSED static void expect_calm(co_time duration, co_time most)
 {
 	struct co_loop *loop = co_loop_current();

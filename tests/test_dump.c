@@ -111,18 +111,6 @@ static int compute_until_told(void *arg)
 	return 0;
 }
 
-__attribute__((noinline))
-static struct co_task *spawn_named(const char *name, co_task_fn *fn, void *arg)
-{
-	struct co_task_attr attr = CO_TASK_ATTR_INIT;
-	struct co_task *task = NULL;
-
-	attr.name = name;
-	test_or_die(co_spawn_with(NULL, &attr, fn, arg, &task));
-
-	return task;
-}
-
 /* --- Reading a dump ---------------------------------------------------- */
 
 enum { DUMP_SIZE = 16384, LINE_SIZE = 512 };

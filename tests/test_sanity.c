@@ -10,8 +10,6 @@
 #include "test.h"
 
 #include <stdint.h>
-#include <sys/mman.h>
-#include <unistd.h>
 
 static void *volatile somewhere;
 

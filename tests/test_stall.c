@@ -99,20 +99,9 @@ static const unsigned some_threads[] = { 1, 0, 4 };
 /* The name of who stalls. */
 static const char glutton[] = "glutton";
 
-/* It has its name from the beginning: a report of the turn in which it was
- * given one would be of that name, too. */
-static struct co_task *spawn_named(const char *name, co_task_fn *fn, void *arg)
-{
-	struct co_task_attr attr = CO_TASK_ATTR_INIT;
-	struct co_task *task = NULL;
-
-	attr.name = name;
-	test_or_die(co_spawn_with(NULL, &attr, fn, arg, &task));
-
-	return task;
-}
-
-/* Have FN(ARG) run as one who stalls, in each of its turns. */
+/* Have FN(ARG) run as one who stalls, in each of its turns: it has its name from
+ * the beginning, for a report of the turn in which it was given one would be of
+ * that name, too. */
 static void run_glutton(co_task_fn *fn, void *arg)
 {
 	CO_EXPECT_EQ(join_or_die(spawn_named(glutton, fn, arg)), 0);

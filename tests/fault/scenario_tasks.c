@@ -167,19 +167,9 @@ const struct scenario stacks = {
  * so: else nobody looks by a pipe whether it is one. */
 static bool is_called_for_guards(enum fault_call call)
 {
-	size_t size = (size_t)sysconf(_SC_PAGESIZE);
-	void *page;
-	bool taken;
+	bool works;
 
-	if (call != FAULT_pipe2)
-		return true;
-	page = mmap(NULL, size, PROT_READ | PROT_WRITE,
-			MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-	test_die_unless(page != MAP_FAILED, "mmap", __FILE__, __LINE__);
-	taken = madvise(page, size, MADV_GUARD_INSTALL) == 0;
-	munmap(page, size);
-
-	return taken;
+	return call != FAULT_pipe2 || takes_guard_advice(&works);
 }
 
 /* The first task of a process finds out whether guards work. */
