@@ -15,6 +15,7 @@ void co__idle_init(struct co__idle *idle)
 {
 	co__list_init(&idle->workers);
 	idle->poll_until = INT64_MIN;
+	idle->trims = true;
 }
 
 /* WORKER joins the list.  The lock is held. */
@@ -175,15 +176,21 @@ static void begin_idle(struct co__worker *worker, bool polls)
 {
 	struct co_loop *loop = worker->loop;
 	struct co__idle *idle = &loop->idle;
-	bool recompute = false;
+	bool recompute = false, warm;
 
 	co__spin_acquire(&idle->lock);
 	join(idle, worker, polls);
-	if (polls)
+	warm = co__depot_is_warm(&loop->frames.depot);
+	if (polls) {
 		idle->poll_until = next_timer(loop);
-	else
-		/* The poller may sleep for longer than our timers. */
-		recompute = co__wheel_next(&worker->wheel) < idle->poll_until;
+		idle->trims = warm;
+	} else {
+		/* The poller may sleep for longer than our timers, or for good
+		 * because there was nothing to trim. */
+		recompute = co__wheel_next(&worker->wheel) < idle->poll_until
+				|| (warm && !idle->trims);
+		idle->trims |= recompute;
+	}
 	co__spin_release(&idle->lock);
 	if (recompute)
 		loop->os->wake(loop->poller);
@@ -200,8 +207,10 @@ static bool end_idle(struct co__worker *worker, bool polls)
 	signalled = !worker->is_idle;
 	if (!signalled)
 		leave(idle, worker);
-	if (polls)
+	if (polls) {
 		idle->poll_until = INT64_MIN;
+		idle->trims = true;
+	}
 	co__spin_release(&idle->lock);
 	if (polls)
 		/* Release: the poller's state; pairs with the acquire of who

@@ -15,8 +15,8 @@
  *                                   searching on its behalf, and signals it
  *               idle -> running     by itself: found work, event or timer
  *
- * Ownership   The list, `count', is_idle, is_polling and poll_until change
- *             under `lock'.  Who takes a worker off the list owes it one
+ * Ownership   The list, `count', is_idle, is_polling, poll_until and trims
+ *             change under `lock'.  Who takes a worker off the list owes it one
  *             signal; a worker that was taken off waits for that signal.
  *
  * Ordering    Who adds work                Who goes to sleep
@@ -59,6 +59,8 @@ struct co__idle {
 	AO_t polling;			/* atomic: 1 while a worker has the
 					 * right to call the backend's wait */
 	co_time poll_until;		/* lock: when the sleeping poller wakes */
+	bool trims;			/* lock: it wakes to trim (depot.h), or
+					 * is awake, or about to be */
 	AO_t wakeups;			/* relaxed: signals sent */
 	char before_count[64];
 	AO_t count;			/* atomic; lock to change */

@@ -666,6 +666,53 @@ CO_TEST(frame, a_busy_loop_gives_deep_stacks_back)
 	return 0;
 }
 
+enum { MAGAZINES = 4 };		/* two more than a worker keeps */
+
+/* Warm the depot without ever having work for a second thread. */
+static int warm_the_depot(void *arg)
+{
+	enum { COUNT = MAGAZINES * CO__MAGAZINE };
+	struct co_loop *loop = co_loop_current();
+	struct co__frame_cache *cache = &co_self()->worker->frames;
+	struct co_task *tasks[COUNT];
+
+	(void)arg;
+	for (int i = 0; i < COUNT; i++)
+		tasks[i] = get(loop, cache, CLASS);
+	for (int i = 0; i < COUNT; i++)
+		co__frame_put(loop, cache, tasks[i]);
+	CO_EXPECT(co__depot_is_warm(&loop->frames.depot));
+	return 0;
+}
+
+static void *run(void *arg)
+{
+	CO_EXPECT_EQ(co_loop_run(arg), 0);
+	return NULL;
+}
+
+/* It fell asleep while there was nothing to give back, and another thread has
+ * something then.  No work ever wakes it. */
+Test(frame, a_sleeping_poller_learns_that_there_are_stacks_to_give_back)
+{
+	struct co_loop *loop = loop_or_die(2);
+	pthread_t thread;
+
+	cr_assert_eq(co_loop_ref(loop), 0);
+	cr_assert_eq(pthread_create(&thread, NULL, run, loop), 0);
+	while (figures(loop).idle < 2)
+		usleep(1000);
+	test_or_die(co_spawn(loop, warm_the_depot, NULL, NULL));
+	while (figures(loop).spawned < 1 || figures(loop).tasks > 0
+			|| co__depot_is_warm(&loop->frames.depot))
+		usleep(1000);
+	cr_assert_eq(co_loop_unref(loop), 0);
+	cr_assert_eq(pthread_join(thread, NULL), 0);
+	cr_assert_eq(co_loop_destroy(loop), 0);
+	test_expect_no_leak();
+	cr_assert_eq(test_failures(), 0);
+}
+
 /* --- Visiting --------------------------------------------------------- */
 
 static void count_visit(struct co_task *task, void *arg)
