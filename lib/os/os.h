@@ -45,8 +45,9 @@ struct co__os_backend {
 	int (*create)(struct co__poller **ret_poller);
 	void (*destroy)(struct co__poller *poller);
 
-	/* Begin to watch FD; what is there already is reported too.  -EPERM:
-	 * the file is always ready.  -EBADF, -EEXIST, -ENOMEM, -ENOSPC. */
+	/* Begin to watch FD; what is there already is reported too.  Whoever
+	 * gets an event sees what was written before the add().  -EPERM: the
+	 * file is always ready.  -EBADF, -EEXIST, -ENOMEM, -ENOSPC. */
 	int (*add)(struct co__poller *poller, int fd, uint64_t key);
 
 	/* Report EVENTS (CO_READABLE, CO_WRITABLE) of FD again if they are

@@ -81,6 +81,7 @@ extern const struct explore_scenario explore_waits[];
 extern const struct explore_scenario explore_channels[];
 extern const struct explore_scenario explore_loops[];
 extern const struct explore_scenario explore_outside[];
+extern const struct explore_scenario explore_descriptors[];
 
 /* Begin another thread; wait until it has ended. */
 int explore_thread(void *(*fn)(void *arg), void *arg);
@@ -126,5 +127,20 @@ void explore_with_monitor(void);
 
 /* In this run a fence in all threads may fail. */
 void explore_with_failing_barriers(void);
+
+/* A stream socket under the lowest free number, which takes ROOM bytes before it
+ * is full.  *RET_PEER is its other end, also after it was closed. */
+struct explore_peer;
+int explore_socket(unsigned room, struct explore_peer **ret_peer);
+
+/* What the other end does: send COUNT bytes, and then perhaps no more; make room
+ * for COUNT more to be written. */
+void explore_send(struct explore_peer *peer, unsigned count);
+void explore_end(struct explore_peer *peer);
+void explore_make_room(struct explore_peer *peer, unsigned count);
+
+/* Bytes that were written so far; whether the socket is still open. */
+unsigned explore_written(const struct explore_peer *peer);
+bool explore_is_open(const struct explore_peer *peer);
 
 #endif

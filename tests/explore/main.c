@@ -34,7 +34,7 @@ static struct {
 
 static const struct explore_scenario *const lists[] = { explore_structures,
 	explore_steps, explore_waits, explore_channels, explore_loops,
-	explore_outside };
+	explore_outside, explore_descriptors };
 
 static void usage(void)
 {

@@ -124,7 +124,28 @@ void races_give_back(const void *block, size_t size, const void *pc);
 
 /* --- system.c ------------------------------------------------------------- */
 
+#define FIRST_FD (1 << 20)	/* from here on they are the explorer's */
+
 void system_begin(void);
 bool is_given_back(const volatile void *address);
+
+/* Who waits for EPOLL, a descriptor, is told what the running thread knows. */
+void system_has_event(int epoll);
+
+/* --- sockets.c ------------------------------------------------------------ */
+
+#define FIRST_SOCKET 1000	/* ...and so are these numbers */
+#define SOCKETS 16u
+
+struct epoll_event;
+
+void sockets_begin(void);
+bool is_socket(int fd);
+
+/* As epoll_ctl(2). */
+int sockets_control(int epoll, int op, int fd, const struct epoll_event *event);
+
+/* What there is to be told to who waits for EPOLL.  Returns how many. */
+int sockets_events(int epoll, struct epoll_event *events, int max);
 
 #endif

@@ -5,8 +5,8 @@
  *
  * Each call is replaced by the linker (--wrap).  A call that sleeps lets the
  * other threads go on; one that wakes passes on what the caller has written.
- * Of epoll there is as much as the library's way to wake its poller needs; a
- * file descriptor from FIRST_FD on is the explorer's.
+ * Of epoll there is as much as the library's way to wake its poller needs, and
+ * sockets.c; a file descriptor from FIRST_FD on is the explorer's.
  */
 
 #include "run.h"
@@ -26,7 +26,6 @@
 #include "loop.h"
 
 #define OBJECTS 64u
-#define FIRST_FD (1 << 20)
 #define LINE ((size_t)64)	/* what memory is given out by */
 #define MEMORY ((size_t)4 << 20)
 #define HERE EXPLORE_AT(EXPLORE_FULL)
@@ -88,6 +87,7 @@ void system_begin(void)
 	memory_used = 0;
 	object_count = 0;
 	monitor_sees = barriers_fail = false;
+	sockets_begin();
 }
 
 /* --- Objects -------------------------------------------------------------- */
@@ -332,7 +332,7 @@ int __wrap_clock_gettime(clockid_t clock, struct timespec *ret_now)
 	return 0;
 }
 
-/* --- Waking the poller ---------------------------------------------------- */
+/* --- The poller ----------------------------------------------------------- */
 
 int __wrap_epoll_create1(int flags);
 int __wrap_eventfd(unsigned value, int flags);
@@ -343,8 +343,6 @@ int __wrap_epoll_pwait2(int epoll, struct epoll_event *events, int max,
 		const struct timespec *timeout, const void *mask);
 ssize_t __real_write(int fd, const void *data, size_t size);
 ssize_t __wrap_write(int fd, const void *data, size_t size);
-int __real_close(int fd);
-int __wrap_close(int fd);
 
 int __wrap_epoll_create1(int flags)
 {
@@ -361,11 +359,19 @@ int __wrap_eventfd(unsigned value, int flags)
 	return fd_of(new_object(NULL, 0));
 }
 
-/* The one that is added is the event counter; it comes after the epoll.  Of
- * descriptors that aren't the explorer's nothing is ever reported. */
+/* The event counter comes after its epoll.  Of descriptors that aren't the
+ * explorer's nothing is ever reported. */
+static struct object *counter_of(int epoll)
+{
+	return object_of_fd(epoll + 1);
+}
+
 int __wrap_epoll_ctl(int epoll, int op, int fd, struct epoll_event *event)
 {
-	(void)op;
+	point("epoll_ctl", HERE);
+	memory_give(view_of(counter_of(epoll)));
+	if (is_socket(fd))
+		return sockets_control(epoll, op, fd, event);
 	if (fd < FIRST_FD)
 		return 0;
 	if (fd != epoll + 1)
@@ -375,42 +381,58 @@ int __wrap_epoll_ctl(int epoll, int op, int fd, struct epoll_event *event)
 	return 0;
 }
 
-/* Edge-triggered: the event is reported once. */
-static int wait_for_event(int epoll, struct epoll_event *event, co_time until)
+void system_has_event(int epoll)
 {
-	struct object *counter = object_of_fd(epoll + 1);
+	memory_give(view_of(counter_of(epoll)));
+	wake(counter_of(epoll));
+}
+
+/* Edge-triggered: an event is reported once. */
+static int take_events(int epoll, struct epoll_event *events, int max)
+{
+	struct object *counter = counter_of(epoll);
+	int count = sockets_events(epoll, events, max - 1);
+
+	if (counter->value != 0) {
+		counter->value = 0;
+		events[count].events = EPOLLIN;
+		events[count].data.u64 = counter->key;
+		count++;
+	}
+
+	return count;
+}
+
+static int wait_for_events(int epoll, struct epoll_event *events, int max,
+		co_time until)
+{
+	int count;
 
 	point("poll", HERE);
-	while (counter->value == 0) {
+	while ((count = take_events(epoll, events, max)) == 0) {
 		if (until <= time_now)
 			return 0;
-		block(counter, until);
+		block(counter_of(epoll), until);
 	}
-	counter->value = 0;
-	memory_take(view_of(counter));
-	event->events = EPOLLIN;
-	event->data.u64 = counter->key;
+	memory_take(view_of(counter_of(epoll)));
 	trace("%d polled\n", running());
 
-	return 1;
+	return count;
 }
 
 int __wrap_epoll_wait(int epoll, struct epoll_event *events, int max,
 		int timeout)
 {
-	(void)max;
-
-	return wait_for_event(epoll, events, timeout < 0 ? CO_NEVER
+	return wait_for_events(epoll, events, max, timeout < 0 ? CO_NEVER
 			: time_now + timeout * CO_MILLISECOND);
 }
 
 int __wrap_epoll_pwait2(int epoll, struct epoll_event *events, int max,
 		const struct timespec *timeout, const void *mask)
 {
-	(void)max;
 	(void)mask;
 
-	return wait_for_event(epoll, events, time_now
+	return wait_for_events(epoll, events, max, time_now
 			+ timeout->tv_sec * CO_SECOND + timeout->tv_nsec);
 }
 
@@ -423,11 +445,6 @@ ssize_t __wrap_write(int fd, const void *data, size_t size)
 	trace("%d wakes the poller\n", running());
 
 	return (ssize_t)size;
-}
-
-int __wrap_close(int fd)
-{
-	return fd < FIRST_FD ? __real_close(fd) : 0;
 }
 
 /* --- A fence in all threads ----------------------------------------------- */
