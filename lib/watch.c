@@ -48,21 +48,21 @@ static struct co_resume_node *watching_node(struct co_io *io)
 
 /* A level-triggered backend must be told what to report again: input always,
  * since ready() has used it up; room to write only if there is none now, or it
- * would be reported for ever. */
+ * would be reported for ever.  Whatever ready() was told, it may have written
+ * until there was none. */
 static void rearm(struct co_io *io, AO_t told)
 {
 	struct co_loop *loop = io->loop;
-	unsigned again = (unsigned)AO_load(&io->interest) & CO_READABLE;
-
-	/* Nothing new comes, and poll(2) would say so for ever. */
-	if (told & CO_HANGUP)
-		again = 0;
+	unsigned again = (unsigned)AO_load(&io->interest);
 
 	if (loop->os->rearm == NULL || AO_load(&io->node) == 0)
 		return;
+	/* Nothing new comes, and poll(2) would say so for ever. */
+	if (told & CO_HANGUP)
+		again &= ~CO_READABLE;
 	/* Told once too often, if the system has no memory to answer. */
-	if ((told & CO_WRITABLE) && co__fd_ask(io->fd, CO_WRITABLE) <= 0)
-		again |= CO_WRITABLE;
+	if ((again & CO_WRITABLE) && co__fd_ask(io->fd, CO_WRITABLE) > 0)
+		again &= ~CO_WRITABLE;
 	if (again != 0)
 		loop->os->rearm(loop->poller, io->fd, co__fd_key(io), again);
 }

@@ -310,6 +310,58 @@ CO_TEST(watch, ready_may_spawn_tasks)
 	return 0;
 }
 
+/* --- A backend that is told what to report again ------------------------ */
+
+static void run_with_poll(co_task_fn *fn)
+{
+	test_or_die(setenv("COLOOP_BACKEND", "poll", 1));
+	cr_assert_eq(run_in_loop(1, fn, NULL), 0);
+}
+
+/* Answers the first input with as much as there is room for. */
+static void answer_when_ready(struct co_resume_node *node, unsigned events)
+{
+	static const char data[4096];
+	struct watch *watch = (struct watch *)node;
+
+	remember(watch, events);
+	if (events & CO_WRITABLE)
+		counter_add(&watch->calls, 1);
+	if (!(events & CO_READABLE) || counter_get(&watch->bytes) != 0)
+		return;
+	drain(watch);
+	while (write(watch->fd, data, sizeof data) > 0)
+		;
+}
+
+static int answer_at_length(void *arg)
+{
+	struct watch watch;
+	char data[4096];
+
+	(void)arg;
+	open_watch(&watch, answer_when_ready);
+	CO_EXPECT_EQ(co_loop_add_fd(watch.loop, watch.fd,
+			CO_READABLE | CO_WRITABLE, &watch.node), 0);
+	await(&watch.calls, 1);
+	say(&watch);
+	await(&watch.bytes, 1);
+	CO_EXPECT_EQ(counter_get(&watch.calls), 1);
+	while (read(watch.peer, data, sizeof data) > 0)
+		;
+	await(&watch.calls, 2);
+	CO_EXPECT_EQ(co_loop_remove_fd(watch.loop, watch.fd), 0);
+	close_watch(&watch);
+
+	return 0;
+}
+
+/* The call that used the room up was told of input alone. */
+Test(watch, room_that_is_used_up_when_input_comes_is_reported_again)
+{
+	run_with_poll(answer_at_length);
+}
+
 /* --- Many threads ------------------------------------------------------ */
 
 static void stay_inside(struct co_resume_node *node, unsigned events)
