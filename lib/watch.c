@@ -46,6 +46,20 @@ static struct co_resume_node *watching_node(struct co_io *io)
 	return (struct co_resume_node *)AO_load_acquire(&io->node);  /* T3 */
 }
 
+/* Whether TOLD, which ready() knows, is said of FD by poll(2) for ever.  An error
+ * of a socket is taken by who reads it; that of a pipe's end stays. */
+static bool lasts(int fd, AO_t told)
+{
+	int type;
+	socklen_t size = sizeof type;
+
+	if (told & CO_HANGUP)
+		return true;
+
+	return (told & CO_ERROR)
+		&& getsockopt(fd, SOL_SOCKET, SO_TYPE, &type, &size) < 0;
+}
+
 /* A level-triggered backend must be told what to report again: input always,
  * since ready() has used it up; room to write only if there is none now, or it
  * would be reported for ever.  Whatever ready() was told, it may have written
@@ -57,8 +71,7 @@ static void rearm(struct co_io *io, AO_t told)
 
 	if (loop->os->rearm == NULL || AO_load(&io->node) == 0)
 		return;
-	/* Nothing new comes, and poll(2) would say so for ever. */
-	if (told & CO_HANGUP)
+	if (lasts(io->fd, told))
 		again &= ~CO_READABLE;
 	/* Told once too often, if the system has no memory to answer. */
 	if ((again & CO_WRITABLE) && co__fd_ask(io->fd, CO_WRITABLE) > 0)

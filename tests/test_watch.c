@@ -362,6 +362,35 @@ Test(watch, room_that_is_used_up_when_input_comes_is_reported_again)
 	run_with_poll(answer_at_length);
 }
 
+static int lose_the_reader(void *arg)
+{
+	struct watch watch;
+	int ends[2];
+
+	(void)arg;
+	open_watch(&watch, only_count);
+	close_watch(&watch);
+	test_or_die(pipe(ends));
+	watch.fd = ends[1];
+	CO_EXPECT_EQ(co_loop_add_fd(watch.loop, watch.fd,
+			CO_READABLE | CO_WRITABLE, &watch.node), 0);
+	await(&watch.calls, 1);
+	close(ends[0]);
+	await(&watch.calls, 2);
+	co_sleep(10 * CO_MILLISECOND);
+	CO_EXPECT(counter_get(&watch.seen) & CO_ERROR);
+	CO_EXPECT(counter_get(&watch.calls) <= 3);
+	CO_EXPECT_EQ(co_loop_remove_fd(watch.loop, watch.fd), 0);
+	close(watch.fd);
+
+	return 0;
+}
+
+Test(watch, an_error_that_lasts_is_not_reported_for_ever)
+{
+	run_with_poll(lose_the_reader);
+}
+
 /* --- Many threads ------------------------------------------------------ */
 
 static void stay_inside(struct co_resume_node *node, unsigned events)
