@@ -251,6 +251,23 @@ static ssize_t read_nothing(struct co_io *io)
 	return rc;
 }
 
+/* A write of nothing needs no room, unless it is a message.  That the system
+ * knows: so it is asked, even if it had no room when it was asked last. */
+static ssize_t write_nothing(struct co_io *io, co__io_call *call, void *arg)
+{
+	struct co_task *self;
+	ssize_t n;
+	int rc = enter(io, 1, &self);
+
+	if (rc < 0)
+		return rc;
+	co__slot_raise(&io->ready[1], io);
+	n = call_inside(io, self, 1, call, arg, 0);
+	co__fd_leave(io, CO__FD_WRITER);
+
+	return n;
+}
+
 static bool is_valid(const void *data, size_t size)
 {
 	return size <= SSIZE_MAX && (data != NULL || size == 0);
@@ -276,6 +293,8 @@ ssize_t co_io_write(struct co_io *io, const void *data, size_t size)
 
 	if (!is_valid(data, size))
 		return -EINVAL;
+	if (size == 0)
+		return write_nothing(io, call_write, &transfer);
 
 	return do_call(io, 1, call_write, &transfer, size);
 }
@@ -339,8 +358,9 @@ static ssize_t transfer_parts(struct co_io *io, int direction,
 		cut_to_limit(&transfer.parts, &transfer.count);
 		total = total_size(transfer.parts, transfer.count);
 	}
-	if (total == 0 && direction == 0)
-		return read_nothing(io);
+	if (total == 0)
+		return direction == 0 ? read_nothing(io)
+				: write_nothing(io, call_writev, &transfer);
 
 	return co__io_do(io, direction, direction == 0 ? call_readv
 			: call_writev, &transfer, (size_t)total);

@@ -525,6 +525,35 @@ CO_TEST_ON_ONE_THREAD(io_repaired, many_empty_parts_are_not_the_end)
 	return 0;
 }
 
+/* As write(2) does: a stream takes nothing at any time, a message needs room. */
+static void write_nothing_when_full(int type, int want)
+{
+	static const char data[4096];
+	struct iovec none = { .iov_len = 0 };
+	struct co_io *io;
+	int fds[2];
+
+	test_or_die(socketpair(AF_UNIX, type, 0, fds));
+	test_or_die(co_io_open(NULL, fds[0], &io));
+	CO_WITH_DEADLINE(co_after(5 * CO_MILLISECOND))
+		while (co_io_write(io, data, sizeof data) > 0)
+			;
+	CO_WITH_DEADLINE(co_after(5 * CO_MILLISECOND)) {
+		CO_EXPECT_EQ(co_io_write(io, NULL, 0), want);
+		CO_EXPECT_EQ(co_io_writev(io, &none, 1), want);
+	}
+	CO_EXPECT_EQ(co_io_close(io), 0);
+	close(fds[1]);
+}
+
+CO_TEST_ON_ONE_THREAD(io_repaired, to_write_nothing_needs_no_room)
+{
+	write_nothing_when_full(SOCK_STREAM, 0);
+	write_nothing_when_full(SOCK_DGRAM, -ETIMEDOUT);
+
+	return 0;
+}
+
 CO_TEST_ON_ONE_THREAD(io_repaired, a_message_of_too_many_parts_is_refused)
 {
 	static struct iovec parts[PARTS];
