@@ -161,6 +161,17 @@ void co__fd_end(struct co_io *io)
 	io->kind = CO__FD_FREE;
 }
 
+/* It may take seconds: SO_LINGER.  Nobody has use for the entry, which is free,
+ * until the number is another file's; but for a co_wait_fd() that has seen the
+ * number still open.  It looks again, and finds out. */
+static void close_unlocked(struct co_io *io)
+{
+	close(io->fd);
+	co__atomic_fence();	/* before the slots: pairs with D2 of io.c */
+	co__slot_raise(&io->ready[0], io);
+	co__slot_raise(&io->ready[1], io);
+}
+
 void co__fd_finish(struct co_io *io)
 {
 	struct co__fds *fds = &io->loop->fds;
@@ -171,11 +182,11 @@ void co__fd_finish(struct co_io *io)
 	/* What is borrowed ends when the last borrower gives it back. */
 	if (io->kind == CO__FD_IO)
 		co__fd_end(io);
-	if (ours) {
+	if (ours)
 		restore_mode(io);
-		close(io->fd);
-	}
 	pthread_mutex_unlock(&fds->lock);
+	if (ours)
+		close_unlocked(io);
 	co__tcp_descriptor_freed();
 }
 

@@ -83,8 +83,8 @@ struct co_io {
 #define CO__FD_CHUNKS 16384u
 
 struct co__fds {
-	pthread_mutex_t lock;		/* held in system calls, never across a
-					 * switch */
+	pthread_mutex_t lock;		/* held in system calls that don't
+					 * wait, never across a switch */
 	AO_t *chunks;			/* atomic: struct co_io *, or 0 */
 };
 

@@ -131,6 +131,71 @@ CO_TEST(repaired, urgent_data_does_not_hide_the_rest)
 	return 0;
 }
 
+/* A connection that is closed while much of what was written is under way. */
+struct lingering {
+	struct co_io *io;
+	int peer;
+	struct test_counter begins, ended;
+};
+
+static struct lingering open_lingering(void)
+{
+	static const char data[65536];
+	struct lingering lingering = { .io = NULL };
+	struct linger linger = { 1, 2 };
+	int fds[2];
+
+	connect_pair(fds);
+	test_or_die(co_io_open(NULL, fds[0], &lingering.io));
+	CO_WITH_DEADLINE(co_after(20 * CO_MILLISECOND))
+		while (co_io_write(lingering.io, data, sizeof data) > 0)
+			;
+	test_or_die(setsockopt(fds[0], SOL_SOCKET, SO_LINGER, &linger,
+			sizeof linger));
+	lingering.peer = fds[1];
+
+	return lingering;
+}
+
+static void close_lingering(void *arg)
+{
+	struct lingering *lingering = arg;
+
+	counter_set(&lingering->begins, 1);
+	CO_EXPECT_EQ(co_io_close(lingering->io), 0);
+	counter_set(&lingering->ended, 1);
+}
+
+/* With poll(2) it may be the poller that uses the file last, and waits. */
+CO_TEST_ON_ONE_THREAD(repaired, a_close_that_takes_long_holds_up_no_other)
+{
+	struct lingering lingering;
+	struct test_thread other;
+	struct co_io *io;
+	int fds[2], n = 0;
+
+	if (strcmp(co_loop_backend(co_loop_current()), "epoll") != 0)
+		return 0;
+	lingering = open_lingering();
+	test_thread_start(&other, co_loop_current(), close_lingering,
+			&lingering);
+	while (counter_get(&lingering.begins) == 0)
+		co_sleep(CO_MILLISECOND);
+	while (n < 10 && counter_get(&lingering.ended) == 0) {
+		test_or_die(pipe(fds));
+		test_or_die(co_io_open(NULL, fds[0], &io));
+		CO_EXPECT_EQ(co_io_close(io), 0);
+		close(fds[1]);
+		co_sleep(CO_MILLISECOND);
+		n++;
+	}
+	CO_EXPECT_EQ(n, 10);
+	close(lingering.peer);
+	test_thread_join(&other);
+
+	return 0;
+}
+
 /* A descriptor that is passed along. */
 static void send_rights(int fd, int passed)
 {
