@@ -43,6 +43,10 @@
 #define RETRY_MIN (1 * CO_MILLISECOND)
 #define RETRY_MAX (100 * CO_MILLISECOND)
 
+/* Connections that are accepted before others run: who comes faster than they
+ * are accepted must not keep the thread from those who are here. */
+#define TURN 16
+
 struct server {
 	void *user;			/* the caller's */
 	struct co_loop *loop;		/* constant */
@@ -314,14 +318,15 @@ static int accept_main(void *arg)
 	struct server *server = arg;
 	struct co_io *listener = server->accepting;
 	struct arrival arrival = no_arrival;
+	unsigned turn = 0;
 	int rc;
 
 	do {
 		rc = accept_one(server, listener, &arrival);
 		if (is_exhaustion(rc))
 			rc = accept_hungrily(server, listener, &arrival);
-		else if (rc < 0)
-			/* A connection that failed in the backlog: the next. */
+		/* Or a connection failed in the backlog: the next. */
+		if (rc < 0 || ++turn % TURN == 0)
 			co_yield();
 	} while (!is_final(listener, rc));
 	turn_away(&arrival);

@@ -196,6 +196,45 @@ CO_TEST(tcp, connections_are_served_over_ipv6)
 	return 0;
 }
 
+#define CALLERS 100
+
+/* The first one counts the tasks that there are by now. */
+static void count_tasks(struct co_tcp_server *server, struct co_io *connection,
+		const struct sockaddr *peer)
+{
+	struct co_loop_stats stats = { .size = sizeof stats };
+	struct site *site = server->user;
+
+	(void)connection;
+	(void)peer;
+	test_or_die(co_loop_stats(site->loop, &stats));
+	if (counter_add(&site->served, 1) == 0)
+		counter_set(&site->ended, (size_t)stats.tasks);
+}
+
+/* All have called before the first is accepted. */
+CO_TEST_ON_ONE_THREAD(tcp, a_crowd_at_the_door_keeps_nobody_from_being_served)
+{
+	struct site site;
+	int fds[CALLERS];
+	size_t i;
+
+	open_site(&site, "127.0.0.1", count_tasks);
+	for (i = 0; i < CALLERS; i++) {
+		fds[i] = socket(AF_INET, SOCK_STREAM, 0);
+		test_or_die(connect(fds[i], of(&site.address),
+				site.address.size));
+	}
+	while (counter_get(&site.served) < CALLERS)
+		co_sleep(CO_MILLISECOND);
+	CO_EXPECT(counter_get(&site.ended) < CALLERS / 2);
+	CO_EXPECT_EQ(co_tcp_server_deinit(&site.server), 0);
+	for (i = 0; i < CALLERS; i++)
+		close(fds[i]);
+
+	return 0;
+}
+
 static void send_peer(struct co_tcp_server *server, struct co_io *connection,
 		const struct sockaddr *peer)
 {
