@@ -198,11 +198,11 @@ void co__fd_close(int fd)
 
 int co__fd_ask(int fd, unsigned events)
 {
-	struct pollfd one = { .fd = fd };
+	struct pollfd one = { .fd = fd, .events = POLLRDHUP };
 	int found = 0, n;
 
 	if (events & CO_READABLE)
-		one.events |= POLLIN | POLLRDHUP;
+		one.events |= POLLIN;
 	if (events & CO_WRITABLE)
 		one.events |= POLLOUT;
 	do
@@ -217,6 +217,8 @@ int co__fd_ask(int fd, unsigned events)
 	if (one.revents & (POLLOUT | POLLHUP | POLLERR))
 		found |= CO_WRITABLE;
 	found &= (int)events;
+	if (found == 0)		/* a half-close, and no room to write */
+		return 0;
 	if (one.revents & (POLLRDHUP | POLLHUP))
 		found |= CO_HANGUP;
 	if (one.revents & POLLERR)

@@ -438,6 +438,12 @@ CO_TEST(io, wait_returns_what_is_there)
 	CO_EXPECT_EQ(co_io_shutdown(ends.out, SHUT_WR), 0);
 	rc = co_io_wait(ends.in, CO_READABLE);
 	CO_EXPECT_EQ(rc, CO_READABLE | CO_HANGUP);
+	CO_EXPECT_EQ(co_io_wait(ends.in, CO_WRITABLE),
+			CO_WRITABLE | CO_HANGUP);
+	while (send(co_io_fd(ends.in), &byte, 1, MSG_DONTWAIT) > 0)
+		;
+	CO_WITH_DEADLINE(co_after(CO_MILLISECOND))
+		CO_EXPECT_EQ(co_io_wait(ends.in, CO_WRITABLE), -ETIMEDOUT);
 	close_ends(&ends);
 
 	return 0;
