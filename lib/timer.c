@@ -287,7 +287,9 @@ unsigned co__wheel_run(struct co__wheel *wheel, co_time now)
 	return gone_off;
 }
 
-/* Whether a timer of LIST belongs to a task that waits for a deadline. */
+/* Whether a timer of LIST belongs to a task that waits for a deadline, or whose
+ * wait was ended by somebody who has yet to make it ready: as no worker runs a
+ * task, that is the only other reason why it isn't armed. */
 static bool list_is_waited_for(const struct co__list *list)
 {
 	for (const struct co__list *link = list->next; link != list;
@@ -295,8 +297,8 @@ static bool list_is_waited_for(const struct co__list *list)
 		struct co_task *task = timer_of(link)->task;
 
 		/* Acquire: as in go_off. */
-		if ((AO_load_acquire(&task->wait) & CO__WAIT_ARMED)
-				&& co__atomic_load_wide(task->wait_deadline)
+		if (!(AO_load_acquire(&task->wait) & CO__WAIT_ARMED)
+				|| co__atomic_load_wide(task->wait_deadline)
 				!= CO_NEVER)
 			return true;
 	}

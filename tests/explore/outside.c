@@ -9,6 +9,7 @@
 
 #include <coloop/lock.h>
 #include <coloop/task.h>
+#include <coloop/time.h>
 
 #include "debugger.h"
 #include "loop.h"
@@ -357,6 +358,37 @@ static void run_cancel_parking(void)
 	explore_expect(co_loop_destroy(loop), 0);
 }
 
+static int sleep_long(void *arg)
+{
+	(void)arg;
+
+	return co_sleep(CO_HOUR);
+}
+
+static void *cancel_only(void *arg)
+{
+	explore_expect(co_cancel(arg), 0);
+
+	return NULL;
+}
+
+/* Its timer keeps the loop running, and so does who ends the sleep before. */
+static void run_cancel_sleep(void)
+{
+	struct co_task *task;
+	int other, result = 1;
+
+	begin(1);
+	explore_expect(co_loop_unref(loop), 0);
+	explore_expect(co_spawn(loop, sleep_long, NULL, &task), 0);
+	other = explore_thread(cancel_only, task);
+	explore_expect(co_loop_run(loop), 0);
+	explore_join(other);
+	explore_expect(co_join(task, &result), 0);
+	explore_expect(result, -ECANCELED);
+	explore_expect(co_loop_destroy(loop), 0);
+}
+
 const struct explore_scenario explore_outside[] = {
 	{ "lock: released twice and given back", run_lock_end, 300, true },
 	{ "lock: deinit says that it is free", run_lock_free, 300, true },
@@ -366,6 +398,8 @@ const struct explore_scenario explore_outside[] = {
 	{ "task: two join one that has ended", run_joins, 300, true },
 	{ "wait: cancelled from outside", run_cancel, 300, false },
 	{ "wait: cancelled while it is masked", run_cancel_masked, 500, false },
+	{ "wait: a sleep cancelled from outside", run_cancel_sleep, 500,
+		false },
 	{ "wait: cancelled while parked() runs", run_cancel_parking, 300,
 		false },
 	{ NULL, NULL, 0, false },
