@@ -51,9 +51,12 @@ static void take_injected(struct co__worker *worker)
 	if (co__inject_has_some(inject)
 			|| co__runq_length(&worker->queue) > 1)
 		co__idle_notify(worker->loop);
-	for (unsigned i = 0; i < n; i++)
-		if (ticks[i] != NULL)
+	for (unsigned i = 0; i < n; i++) {
+		if (ticks[i] != NULL) {
+			co__worker_count_call(worker);
 			ticks[i]->run(ticks[i]);
+		}
+	}
 }
 
 /* Take the oldest batch of those that some queue had no room for. */

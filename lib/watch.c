@@ -121,6 +121,7 @@ static bool tell_once(struct co__worker *worker, struct co_io *io)
 	events &= AO_load(&io->interest) | CO_HANGUP | CO_ERROR;
 	if (events == 0)
 		return false;
+	co__worker_count_call(worker);
 	worker->watching = io;
 	node->ready(node, (unsigned)events);
 	worker->watching = NULL;

@@ -97,6 +97,7 @@ struct co__worker {
 	AO_t fd_waits;			/* relaxed: parked minus resumed here */
 	AO_t spawned, ended;		/* relaxed: tasks */
 	AO_t steals, polls, naps, events, timers;	/* relaxed: counts */
+	AO_t calls;			/* relaxed: of ticks' run and of ready */
 	AO_t doing;			/* relaxed: enum co__doing */
 	const void *watching;		/* the fd whose node runs, or NULL */
 	AO_t awaiting;			/* atomic: the fd whose node's end that
@@ -190,11 +191,18 @@ static inline struct co__seat *co__seat_with(const struct co_task *self)
 	return self != NULL ? co__seat_of(self) : co__seat_here();
 }
 
-/* A number that grows with each switch and each sleep of WORKER. */
+/* A number that grows with each switch and each sleep of WORKER, and with each
+ * tick and each ready function that it runs. */
 static inline AO_t co__worker_turns(const struct co__worker *worker)
 {
 	return AO_load(&worker->switches) + AO_load(&worker->polls)
-			+ AO_load(&worker->naps);
+			+ AO_load(&worker->naps) + AO_load(&worker->calls);
+}
+
+/* WORKER is about to run a tick or a ready function. */
+static inline void co__worker_count_call(struct co__worker *worker)
+{
+	AO_store(&worker->calls, AO_load(&worker->calls) + 1);
 }
 
 /* SELF, which WORKER runs, is about to wait for OBJECT: for people. */

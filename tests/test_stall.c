@@ -450,6 +450,53 @@ Test(stall, who_waits_for_input_does_not_stall)
 		expect_no_stall(threads, SHORT, wait_long);
 }
 
+/* A tick that is sent again and again until END, and then sets SENDER free. */
+struct brief_tick {
+	struct co_tick tick;
+	co_time end;
+	struct co_task *sender;
+};
+
+static void run_briefly(struct co_tick *tick)
+{
+	struct brief_tick *brief = (struct brief_tick *)tick;
+
+	if (co_now() >= brief->end) {
+		CO_EXPECT_EQ(co_resume(brief->sender), 0);
+		return;
+	}
+	nap(CO_MILLISECOND);
+	CO_EXPECT_EQ(co_loop_on_next_tick(co_loop_current(), tick), 0);
+}
+
+static void send_brief_tick(struct co_task *task, void *arg)
+{
+	struct brief_tick *brief = arg;
+
+	brief->sender = task;
+	CO_EXPECT_EQ(co_loop_on_next_tick(co_loop_current(), &brief->tick), 0);
+}
+
+static int tick_for_long(void *arg)
+{
+	struct brief_tick *brief = calloc(1, sizeof *brief);
+	int rc;
+
+	brief->tick.run = run_briefly;
+	brief->end = co_after(2 * *(co_time *)arg);
+	rc = co_suspend(send_brief_tick, brief);
+	free(brief);
+
+	return rc;
+}
+
+/* Each is another one, though there is no switch between them. */
+Test(stall, who_runs_brief_ticks_does_not_stall)
+{
+	FOR_THREADS(threads)
+		expect_no_stall(threads, SHORT, tick_for_long);
+}
+
 static int compute_for_long(void *arg)
 {
 	co_time end = co_after(LONG);
