@@ -96,14 +96,16 @@ size_t co__frame_page_size(void)
 
 unsigned co__frame_class(size_t size)
 {
+	/* Beside the guard page there is at least another. */
+	size_t least = 2 * (size_t)sysconf(_SC_PAGESIZE);
 	unsigned size_class = CO__STACK_CLASS_MIN;
 
-	while (size_class <= CO__STACK_CLASS_MAX
-			&& ((uint64_t)1 << size_class) < size)
-		size_class++;
 	if (size < ((size_t)1 << CO__STACK_CLASS_MIN)
-			|| size_class > CO__STACK_CLASS_MAX)
+			|| size > ((size_t)1 << CO__STACK_CLASS_MAX))
 		return 0;
+	while (((size_t)1 << size_class) < size
+			|| ((size_t)1 << size_class) < least)
+		size_class++;
 
 	return size_class;
 }

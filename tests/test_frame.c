@@ -6,6 +6,7 @@
 #include "loop.h"
 #include "wait.h"
 
+#include <dlfcn.h>
 #include <sched.h>
 #include <signal.h>
 #include <sys/mman.h>
@@ -13,9 +14,23 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#define CLASS 14u		/* where the size makes no difference */
+#define CLASS co__frame_class(16384)	/* where the size makes no difference */
 
 TestSuite(frame, .timeout = 60);
+
+/* What the system is said to have, if it isn't 0. */
+static long pretended_page_size;
+
+long sysconf(int name)
+{
+	long (*next)(int);
+
+	if (name == _SC_PAGESIZE && pretended_page_size != 0)
+		return pretended_page_size;
+	*(void **)&next = dlsym(RTLD_NEXT, "sysconf");
+
+	return next(name);
+}
 
 static size_t page_size(void)
 {
@@ -68,6 +83,7 @@ Test(frame, a_class_is_the_smallest_that_has_room)
 {
 	const size_t one = 1;
 
+	pretended_page_size = 4096;
 	cr_assert_eq(co__frame_class(0), 0);
 	cr_assert_eq(co__frame_class((one << CO__STACK_CLASS_MIN) - 1), 0);
 	for (unsigned c = CO__STACK_CLASS_MIN; c <= CO__STACK_CLASS_MAX; c++) {
@@ -78,6 +94,47 @@ Test(frame, a_class_is_the_smallest_that_has_room)
 	cr_assert_eq(co__frame_class(SIZE_MAX), 0);
 }
 
+static int touch_stack(void *arg)
+{
+	volatile char buffer[1024];
+
+	(void)arg;
+	for (size_t i = 0; i < sizeof buffer; i++)
+		buffer[i] = 1;
+
+	return buffer[0];
+}
+
+static int run_small_stack(void *size)
+{
+	struct co_loop_options options = CO_LOOP_OPTIONS_INIT;
+	struct co_task_attr attr = CO_TASK_ATTR_INIT;
+	struct co_loop *loop;
+
+	options.threads = 1;
+	options.stack_size = attr.stack_size = *(size_t *)size;
+	test_or_die(co_loop_create(&options, &loop));
+	test_or_die(co_spawn(loop, touch_stack, NULL, NULL));
+	test_or_die(co_spawn_with(loop, &attr, touch_stack, NULL, NULL));
+	test_or_die(co_loop_run(loop));
+	test_or_die(co_loop_destroy(loop));
+
+	return 0;
+}
+
+/* The sizes of the pages of some machines. */
+Test(frame, the_smallest_stacks_can_be_used_whatever_the_pages)
+{
+	size_t size;
+
+	for (pretended_page_size = 4096; pretended_page_size <= 65536;
+			pretended_page_size *= 2)
+		for (size = 16384; size <= 131072; size *= 2)
+			cr_assert_eq(status_of_child(run_small_stack, &size),
+					0, "%zu, pages of %ld", size,
+					pretended_page_size);
+}
+
 /* All sizes together need twice the largest, more than 32 bits can address. */
 Test(frame, of_each_size_can_be_used_from_end_to_end)
 {
@@ -85,7 +142,7 @@ Test(frame, of_each_size_can_be_used_from_end_to_end)
 	struct co_loop *loop = loop_or_die(1);
 	unsigned most = sizeof(size_t) > 4 ? CO__STACK_CLASS_MAX : 27;
 
-	for (unsigned c = CO__STACK_CLASS_MIN; c <= most; c++) {
+	for (unsigned c = CLASS; c <= most; c++) {
 		struct co_task *task = get(loop, &cache, c);
 
 		cr_assert_eq(task->size_class, c);

@@ -34,8 +34,9 @@ typedef int co_task_fn(void *arg);
 /* How to spawn a task.  Begin with CO_TASK_ATTR_INIT; zero means default. */
 struct co_task_attr {
 	size_t size;		/* sizeof(struct co_task_attr) */
-	size_t stack_size;	/* bytes; rounded up to a power of two.  16 KiB
-				 * to 1 GiB.  0: that of the loop */
+	size_t stack_size;	/* bytes; rounded up to a power of two, of two
+				 * pages at least.  16 KiB to 1 GiB.  0: that
+				 * of the loop */
 	const char *name;	/* copied; NULL: none */
 	unsigned pinned;	/* not 0: always the same thread */
 	unsigned reserved[5];	/* zero */
