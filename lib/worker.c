@@ -333,19 +333,27 @@ void co__ready(struct co_task *task)
 	co__near_tell_to_share(worker);
 }
 
+/* co__worker_yield by way of the scheduler, who sees more than what is near. */
+static co__noinline int yield_to_scheduler(struct co__worker *worker,
+		struct co_task *self)
+{
+	set_hook(worker, NULL, self, NULL);
+	switch_to_scheduler(worker, self);
+
+	return 0;
+}
+
 int co__worker_yield(struct co_task *self)
 {
 	struct co__worker *worker = self->worker;
 	struct co_task *next;
 
-	if (co__unlikely(co__near_count(worker))) {
-		set_hook(worker, NULL, self, NULL);
-		switch_to_scheduler(worker, self);
-		return 0;
-	}
+	if (co__unlikely(co__near_count(worker)))
+		return yield_to_scheduler(worker, self);
 	next = co__near_pick(worker);
 	if (next == NULL)
-		return 0;
+		return co__likely(co_queue_is_empty(&worker->pinned)) ? 0
+				: yield_to_scheduler(worker, self);
 	worker->hook = NULL;
 	worker->hook_task = self;
 	switch_to_task(worker, self, next);

@@ -401,6 +401,43 @@ CO_TEST(task, a_pinned_task_stays_in_its_thread)
 	return 0;
 }
 
+struct waits {
+	size_t turn;
+	size_t yields;
+};
+
+/* Yield until it is our turn, which is every second. */
+static int take_every_second(void *arg)
+{
+	struct waits *waits = arg;
+	size_t me = waits->turn++;
+
+	for (size_t turn = 2 + me; turn < 102; turn += 2) {
+		for (; waits->turn != turn; waits->yields++)
+			co_yield();
+		waits->turn++;
+	}
+
+	return 0;
+}
+
+/* Both are always ready, and in no queue that thieves see. */
+Test(task, yield_gives_pinned_tasks_their_turns, .timeout = 60)
+{
+	struct co_task_attr attr = CO_TASK_ATTR_INIT;
+	struct co_loop *loop = loop_or_die(1);
+	struct waits waits = { 0, 0 };
+
+	attr.pinned = 1;
+	for (int i = 0; i < 2; i++)
+		test_or_die(co_spawn_with(loop, &attr, take_every_second,
+				&waits, NULL));
+	test_or_die(co_loop_run(loop));
+	cr_assert_eq(waits.turn, 102);
+	cr_assert_leq(waits.yields, 200);
+	test_or_die(co_loop_destroy(loop));
+}
+
 enum { FAIR = 100 };
 
 struct fair {
