@@ -17,23 +17,59 @@
  *             since the raiser read the slot a while ago.  Then the task looks
  *             again for nothing; it waits in a loop.  It can't meet a wait on
  *             something else.
+ *
+ * Abroad      Both S4 and R3 may come when the wait is over.  Within a loop the
+ *             memory is still a slot's and a task's, but the one loop may be
+ *             destroyed while the other runs.  So there the hook, from S1 to S2,
+ *             and who raises, from R1 to R3, hold the slot, and the waiter
+ *             withdraws when nobody does: then neither touches what is not its
+ *             own any more.  Nor is S4 needed, for R1 waits for S2.
  */
 
 #include "slot.h"
 
+#include "spin.h"
 #include "wait.h"
 #include "worker.h"
+
+/* task -> ready, for the task of another loop that WORD, seen in SLOT, has.
+ * False: look again. */
+static co__noinline bool raise_abroad(struct co__slot *slot, AO_t word,
+		const void *object)
+{
+	struct co_task *task = (struct co_task *)(word & ~CO__SLOT_ABROAD);
+	bool claimed;
+
+	/* R1, acquire: S2; pairs with wait_abroad. */
+	if ((word & CO__SLOT_HELD) || !AO_compare_and_swap_full(&slot->word,
+			word, word | CO__SLOT_HELD))
+		return false;
+	claimed = co__wait_claim_on(task, object);		/* R3 */
+	/* Release: as R1, and the claim; pairs with withdraw_abroad. */
+	AO_store_release(&slot->word, CO__SLOT_READY);
+	if (claimed)
+		co__ready(task);
+
+	return true;
+}
 
 bool co__slot_raise_unless(struct co__slot *slot, const void *object,
 		AO_t final)
 {
 	AO_t was = AO_load(&slot->word), seen;
 
-	for (;;) {
+	for (unsigned i = 0;; i++) {
 		if (was == final) {
 			/* Acquire: pairs with co_detach. */
 			(void)AO_load_acquire(&slot->word);
 			return true;
+		}
+		if (co__unlikely(was & CO__SLOT_ABROAD)) {
+			if (raise_abroad(slot, was, object))
+				return false;
+			co__spin_relax(i);
+			was = AO_load(&slot->word);
+			continue;
 		}
 		/* R1, release: what the raiser did before is seen by the owner
 		 * who finds the slot ready; pairs with the acquire loads of
@@ -102,6 +138,56 @@ static void wait_in_both(struct co__worker *worker, struct co_task *self,
 	struct co__slot *const *slots = arg;
 
 	wait_in(worker, self, slots[0], slots[1]);
+}
+
+static void wait_abroad(struct co__worker *worker, struct co_task *self,
+		void *arg)
+{
+	AO_t word = (AO_t)self | CO__SLOT_ABROAD;
+	struct co__slot *slot = arg;
+	int rc;
+
+	/* S1, relaxed: the task is used when SLOT is no longer held. */
+	if (!AO_compare_and_swap(&slot->word, CO__SLOT_EMPTY,
+			word | CO__SLOT_HELD)) {
+		co__ready(self);
+		return;
+	}
+	rc = co__wait_arm(worker, self, 0);			/* S2 */
+	/* Release: pairs with raise_abroad and withdraw_abroad. */
+	AO_store_release(&slot->word, rc == 0 ? word : CO__SLOT_EMPTY);
+	/* From here on SLOT may be gone, and if it is armed SELF, too. */
+	if (rc == 0)
+		return;
+	self->outcome = rc;
+	co__ready(self);
+}
+
+/* task -> empty, when nobody holds SLOT.  If it isn't SELF's it stays. */
+static void withdraw_abroad(struct co_task *self, struct co__slot *slot)
+{
+	AO_t word = (AO_t)self | CO__SLOT_ABROAD, seen;
+
+	for (unsigned i = 0;; i++) {
+		/* Acquire: pairs with the releases of who held it. */
+		seen = AO_load_acquire(&slot->word);
+		if ((seen & ~CO__SLOT_HELD) != word)
+			return;
+		if (seen == word && AO_compare_and_swap(&slot->word, word,
+				CO__SLOT_EMPTY))
+			return;
+		co__spin_relax(i);
+	}
+}
+
+int co__slot_wait_abroad(struct co_task *self, const void *child,
+		struct co__slot *slot)
+{
+	int rc = co__park(self, CO__IN_JOIN, child, wait_abroad, slot);
+
+	withdraw_abroad(self, slot);
+
+	return rc;
 }
 
 int co__slot_wait(struct co_task *self, int kind, const void *object,

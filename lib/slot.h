@@ -13,6 +13,9 @@
  *	any   -> ready	who raises it
  *	ready -> empty	the owner of the slot, when it uses the readiness up
  *
+ * A task of another loop waits ABROAD: the word has that bit beside the task, and
+ * HELD while its hook, or who raises the slot, uses both: see slot.c.
+ *
  * The waiter may be woken without the slot being ready (see co__slot_raise):
  * it looks again, in a loop.
  */
@@ -23,15 +26,18 @@ struct co_task;
 
 #define CO__SLOT_EMPTY ((AO_t)0)
 #define CO__SLOT_READY ((AO_t)1)
+#define CO__SLOT_ABROAD ((AO_t)4)
+#define CO__SLOT_HELD ((AO_t)8)
 
 struct co__slot {
 	AO_t word;		/* atomic: empty, ready, or struct co_task * */
 };
 
 /*
- * The last user of a slot is the hook of who waits in it, perhaps after the
- * wait is over: so a slot lies in memory that stays a slot while the loop
- * lives, a co_io or a task.  For anything else a task waits in its own `gate'.
+ * But for who waits abroad, the last user of a slot is the hook of who waits in
+ * it, perhaps after the wait is over: so a slot lies in memory that stays a slot
+ * while the loop lives, a co_io or a task.  For anything else a task waits in its
+ * own `gate'.
  */
 
 /* any -> ready (any thread).  Wakes the task that waits in it on OBJECT.  Leaves
@@ -55,6 +61,10 @@ int co__slot_wait(struct co_task *self, int kind, const void *object,
 
 /* The same for the end of CHILD, a task: see co__park_for_child. */
 int co__slot_wait_for_child(struct co_task *self, const void *child,
+		struct co__slot *slot);
+
+/* The same for a CHILD of another loop. */
+int co__slot_wait_abroad(struct co_task *self, const void *child,
 		struct co__slot *slot);
 
 /* The same until one of two slots is raised. */

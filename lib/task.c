@@ -15,7 +15,8 @@
  *               empty    -> ready      the end, by the hook, on another stack
  *               a task   -> released   the same, if the joiner was claimed
  *                                      before: it runs next, and owns the frame
- *               a task   -> ready      the same, if it was not
+ *               a task   -> ready      the same, if it was not, as that of
+ *                                      another loop never is
  *               ready    -> released   who joins, or co_detach
  *               detached -> released   the end
  *
@@ -84,6 +85,7 @@ static struct co_task *claim_joiner(struct co_task *self)
 	struct co_task *joiner = (struct co_task *)joined;
 
 	if (joined == CO__SLOT_EMPTY || joined == DETACHED
+			|| (joined & CO__SLOT_ABROAD)
 			|| !co__wait_claim_on(joiner, self))
 		return NULL;
 	joiner->outcome = INHERITED;
@@ -305,7 +307,9 @@ static int wait_for_end(struct co_task *self, struct co_task *task)
 		rc = co__wait_prepare(self);
 		if (rc < 0)
 			break;
-		rc = co__slot_wait_for_child(self, task, slot);
+		rc = self->loop == task->loop
+				? co__slot_wait_for_child(self, task, slot)
+				: co__slot_wait_abroad(self, task, slot);
 		if (rc != 0)
 			break;
 		rc = join_state(task);

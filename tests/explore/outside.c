@@ -226,6 +226,58 @@ static void run_joins(void)
 	explore_expect(co_loop_destroy(loop), 0);
 }
 
+/* --- Joined from another loop --------------------------------------------- */
+
+static struct co_loop *abroad;
+
+static int end_soon(void *arg)
+{
+	(void)arg;
+	explore_expect(co_sleep(CO_MILLISECOND), 0);
+
+	return 7;
+}
+
+/* Or give up, at about the time of the end. */
+static int join_for_a_while(void *arg)
+{
+	int rc = 0, result = 0;
+
+	CO_WITH_DEADLINE(co_after(CO_MILLISECOND))
+		rc = co_join(arg, &result);
+	explore_check(rc == 0 || rc == -ETIMEDOUT);
+	explore_expect(result, rc == 0 ? 7 : 0);
+	if (rc < 0)
+		explore_expect(co_detach(arg), 0);
+
+	return co_loop_unref(loop);
+}
+
+static void *run_abroad(void *arg)
+{
+	(void)arg;
+	explore_expect(co_loop_run(abroad), 0);
+
+	return NULL;
+}
+
+/* Who gave up may go with its loop, while the other ends. */
+static void run_join_abroad(void)
+{
+	struct co_task *child;
+	int other;
+
+	begin(1);
+	abroad = explore_loop(1);
+	explore_expect(co_spawn(abroad, end_soon, NULL, &child), 0);
+	explore_expect(co_spawn(loop, join_for_a_while, child, NULL), 0);
+	other = explore_thread(run_abroad, NULL);
+	explore_expect(co_loop_run(loop), 0);
+	explore_expect(co_loop_destroy(loop), 0);
+	explore_join(other);
+	explore_expect(co_loop_destroy(abroad), 0);
+}
+
 /* --- Cancelled from outside ----------------------------------------------- */
 
 static AO_t unmasked;		/* atomic: 1 when the task is done with the lock */
@@ -396,6 +448,8 @@ const struct explore_scenario explore_outside[] = {
 	{ "loop: destroyed as soon as it may be", run_destroy, 400, false },
 	{ "loop: listed by two threads", run_list, 300, true },
 	{ "task: two join one that has ended", run_joins, 300, true },
+	{ "task: joined from another loop, or late", run_join_abroad, 2000,
+		false },
 	{ "wait: cancelled from outside", run_cancel, 300, false },
 	{ "wait: cancelled while it is masked", run_cancel_masked, 500, false },
 	{ "wait: a sleep cancelled from outside", run_cancel_sleep, 500,
