@@ -386,6 +386,10 @@ void co__worker_run(struct co__worker *worker)
 	AO_store(&worker->doing, CO__WORKS);
 	while ((task = co__find_task(worker)) != NULL)
 		switch_from_scheduler(worker, task);
+	/* What it was about to run any thread may take in the next run. */
+	if (worker->preferred != NULL)
+		co__near_push(worker, worker->preferred);
+	worker->preferred = NULL;
 	co__idle_found(worker);
 	AO_store(&worker->doing, CO__AWAY);
 	co__worker_here = outer;

@@ -105,6 +105,39 @@ Test(stats, they_are_exact_when_the_loop_is_still)
 	cr_assert_eq(co_loop_destroy(loop), 0);
 }
 
+/* Stop the loop, and join so that the scheduler is next, which looks for that. */
+static int stop_and_join(void *arg)
+{
+	struct co_loop_stats stats = { .size = sizeof stats };
+	struct co_task *child;
+
+	do {
+		co_yield();
+		CO_EXPECT_EQ(co_loop_stats(arg, &stats), 0);
+	} while ((stats.switches + 1) % 64 != 0);
+	child = spawn_or_die(NULL, end_at_once, NULL);
+	CO_EXPECT_EQ(co_loop_stop(arg), 0);
+
+	return co_join(child, NULL);
+}
+
+Test(stats, who_was_to_run_next_when_the_loop_stopped_is_queued)
+{
+	struct co_loop_stats stats = { .size = sizeof stats };
+	struct co_loop *loop = loop_or_die(1);
+
+	test_or_die(co_spawn(loop, stop_and_join, loop, NULL));
+	test_or_die(co_loop_run(loop));
+	test_or_die(co_loop_stats(loop, &stats));
+	cr_assert_eq(stats.tasks, 2);
+	cr_assert_eq(stats.queued, 1);
+	test_or_die(co_loop_run(loop));
+	test_or_die(co_loop_stats(loop, &stats));
+	cr_assert_eq(stats.tasks, 0);
+	cr_assert_eq(stats.queued, 0);
+	test_or_die(co_loop_destroy(loop));
+}
+
 CO_TEST_ON_ONE_THREAD(stats, events_are_counted)
 {
 	struct co_loop *loop = co_loop_current();
