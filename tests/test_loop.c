@@ -4,6 +4,7 @@
 
 #include "test.h"
 
+#include <signal.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
 #include <time.h>
@@ -63,6 +64,45 @@ static int suspend_for_ever(void *arg)
 }
 
 /* --- Run --------------------------------------------------------------- */
+
+/* What isn't as it should be blocked in the thread that runs this; *ARG is the
+ * program's, where nothing is. */
+static int count_wrong_blocks(void *arg)
+{
+	static const int faults[] = { SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGTRAP,
+		SIGSYS };
+	bool ours = pthread_equal(pthread_self(), *(pthread_t *)arg);
+	sigset_t blocked;
+	int wrong = 0;
+
+	pthread_sigmask(SIG_SETMASK, NULL, &blocked);
+	for (size_t i = 0; i < sizeof faults / sizeof faults[0]; i++)
+		wrong += sigismember(&blocked, faults[i]) != 0;
+	wrong += sigismember(&blocked, SIGTERM) != !ours;
+	wrong += sigismember(&blocked, SIGALRM) != !ours;
+
+	return wrong;
+}
+
+Test(loop, its_threads_get_signals_of_faults_only)
+{
+	struct co_task_attr attr = CO_TASK_ATTR_INIT;
+	struct co_loop *loop = loop_or_die(3);
+	pthread_t ours = pthread_self();
+	struct co_task *tasks[3];
+	int wrong;
+
+	attr.pinned = 1;
+	for (int i = 0; i < 3; i++)
+		test_or_die(co_spawn_with(loop, &attr, count_wrong_blocks,
+				&ours, &tasks[i]));
+	test_or_die(co_loop_run(loop));
+	for (int i = 0; i < 3; i++) {
+		test_or_die(co_join(tasks[i], &wrong));
+		cr_assert_eq(wrong, 0);
+	}
+	test_or_die(co_loop_destroy(loop));
+}
 
 Test(loop, run_returns_at_once_without_tasks)
 {
