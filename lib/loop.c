@@ -428,7 +428,8 @@ int co_loop_stop(struct co_loop *loop)
 
 size_t co__loop_tasks(struct co_loop *loop)
 {
-	size_t tasks = AO_load(&loop->spawned_outside);
+	/* Acquire: pairs with begin_from_outside. */
+	size_t tasks = AO_load_acquire(&loop->spawned_outside);
 
 	for (unsigned i = 0; i < loop->threads; i++)
 		tasks += AO_load(&loop->workers[i].spawned)
@@ -469,6 +470,10 @@ static bool has_pinned(const struct co_loop *loop)
  * leaves its list and takes work out of sight. */
 static AO_t why_end(struct co_loop *loop)
 {
+	/* First: who is spawning one from outside has a reference until it is
+	 * queued. */
+	size_t tasks = co__loop_tasks(loop);
+
 	if (AO_load(&loop->idle.count) != loop->threads
 			/* Acquire: what was added before the last one was
 			 * given up is seen below. */
@@ -476,7 +481,7 @@ static AO_t why_end(struct co_loop *loop)
 			|| AO_load_acquire(&loop->watches) != 0
 			|| co__loop_has_work(loop) || has_pinned(loop))
 		return 0;
-	if (co__loop_tasks(loop) == 0)
+	if (tasks == 0)
 		return CO__STOP_DONE;
 
 	return outside_can_wake(loop) ? 0 : CO__STOP_STUCK;

@@ -173,12 +173,22 @@ static void init_task(struct co_task *task)
 	AO_store(&task->in_use, 1);
 }
 
-static void count_spawn(struct co_loop *loop, struct co__worker *worker)
+static inline void count_spawn(struct co__worker *worker)
 {
-	if (worker != NULL)
-		AO_store(&worker->spawned, AO_load(&worker->spawned) + 1);
-	else
-		AO_fetch_and_add1(&loop->spawned_outside);
+	AO_store(&worker->spawned, AO_load(&worker->spawned) + 1);
+}
+
+/* Another thread than the loop's makes TASK ready.  The reference says that a
+ * task that is counted, but not yet queued, will run. */
+static co__noinline void begin_from_outside(struct co_loop *loop,
+		struct co_task *task)
+{
+	co_loop_ref(loop);
+	/* Release: who finds it counted finds the reference, or what came
+	 * after it; pairs with co__loop_tasks. */
+	AO_fetch_and_add_release(&loop->spawned_outside, 1);
+	co__ready_foreign(task);
+	co_loop_unref(loop);
 }
 
 static co__always_inline int spawn(struct co_loop *loop,
@@ -218,9 +228,13 @@ static co__always_inline int spawn(struct co_loop *loop,
 	}
 	if (ret_task != NULL)
 		*ret_task = task;
-	count_spawn(loop, worker);
 	CO__PROBE3(spawn, task, fn, loop);
-	if (co__likely(worker != NULL && !co__task_is_pinned(task)))
+	if (co__unlikely(worker == NULL)) {
+		begin_from_outside(loop, task);
+		return 0;
+	}
+	count_spawn(worker);
+	if (co__likely(!co__task_is_pinned(task)))
 		co__worker_add(worker, task);
 	else
 		co__ready_foreign(task);

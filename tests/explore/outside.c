@@ -226,6 +226,34 @@ static void run_joins(void)
 	explore_expect(co_loop_destroy(loop), 0);
 }
 
+/* --- Spawned from outside ------------------------------------------------- */
+
+static void *spawn_only(void *arg)
+{
+	explore_expect(co_spawn(loop, end_at_once, arg, NULL), 0);
+
+	return NULL;
+}
+
+/* It runs, now or next time; it is never stuck. */
+static void run_spawn(void)
+{
+	struct co_loop_stats stats = { .size = sizeof stats };
+	int other;
+
+	begin(2);
+	explore_expect(co_loop_unref(loop), 0);
+	explore_expect(co_spawn(loop, end_at_once, NULL, NULL), 0);
+	other = explore_thread(spawn_only, NULL);
+	explore_expect(co_loop_run(loop), 0);
+	explore_join(other);
+	explore_expect(co_loop_run(loop), 0);
+	explore_expect(co_loop_stats(loop, &stats), 0);
+	explore_expect(stats.tasks, 0);
+	explore_expect(stats.spawned, 2);
+	explore_expect(co_loop_destroy(loop), 0);
+}
+
 /* --- Joined from another loop --------------------------------------------- */
 
 static struct co_loop *abroad;
@@ -447,6 +475,7 @@ const struct explore_scenario explore_outside[] = {
 	{ "loop: a tick of another than who holds it", run_tick, 400, false },
 	{ "loop: destroyed as soon as it may be", run_destroy, 400, false },
 	{ "loop: listed by two threads", run_list, 300, true },
+	{ "task: spawned from outside", run_spawn, 500, false },
 	{ "task: two join one that has ended", run_joins, 300, true },
 	{ "task: joined from another loop, or late", run_join_abroad, 2000,
 		false },
