@@ -75,13 +75,14 @@ static void probe_guards(void)
 	munmap(page, page_size);
 }
 
+/* Of locked memory, see mlockall(2), the system takes no advice. */
 static int install_guard(struct co_loop *loop, char *base)
 {
-	int rc;
+	int rc = -1;
 
 	if (guards_are_advice)
 		rc = madvise(base, page_size, MADV_GUARD_INSTALL);
-	else
+	if (rc < 0)
 		rc = mprotect(base, page_size, PROT_NONE);
 	if (rc < 0 && !(loop->flags & CO_LOOP_UNGUARDED_STACKS))
 		return -ENOMEM;

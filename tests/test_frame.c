@@ -856,6 +856,39 @@ Test(frame, a_hundred_thousand_need_few_mappings)
 	cr_assert_leq(count_mappings(), before + 5);
 }
 
+/* The advice that makes a guard is refused there: it was known to work before.
+ * What could not be locked proves nothing. */
+static int use_locked_memory(void *arg)
+{
+	static struct co__frame_cache cache;
+	struct co_loop *loop = arg;
+	struct co_task *task;
+
+	get(loop, &cache, CLASS);
+	if (mlockall(MCL_CURRENT) < 0)
+		return 0;
+	for (int i = 0; i < 40; i++) {
+		if (co__frame_get(loop, &cache, CLASS, &task) < 0
+				|| !is_unreadable(bottom(task) - 1))
+			return 1;
+		bottom(task)[0] = 1;
+	}
+
+	return 0;
+}
+
+Test(frame, stacks_of_locked_memory_have_guards)
+{
+	struct co_loop *loop;
+
+#if defined TEST_ASAN || defined TEST_TSAN
+	cr_skip_test("the checker's memory can't all be locked");
+#endif
+	loop = loop_or_die(1);
+	cr_assert_eq(status_of_child(use_locked_memory, loop), 0);
+	test_or_die(co_loop_destroy(loop));
+}
+
 /* Twice as much each time, but 8 GiB at most. */
 Test(frame, of_the_largest_stacks_not_too_many_are_mapped_at_once)
 {
