@@ -11,6 +11,7 @@
 #include <inttypes.h>
 #include <stdarg.h>
 #include <stdio.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
 #include "clock.h"
@@ -33,6 +34,7 @@ static const char *const kinds[] = {
 struct dump {
 	struct co_loop *loop;
 	int fd;
+	bool to_socket;
 	int rc;
 };
 
@@ -66,13 +68,29 @@ static void append_task(struct line *line, const struct co_task *task)
 	append(line, "task %p \"%s\"", (const void *)task, name);
 }
 
+static bool is_socket(int fd)
+{
+	int type;
+	socklen_t size = sizeof type;
+
+	return getsockopt(fd, SOL_SOCKET, SO_TYPE, &type, &size) == 0;
+}
+
+/* No signal tells that nobody reads a socket. */
+static ssize_t write_some(const struct dump *dump, const char *text,
+		size_t size)
+{
+	return dump->to_socket ? send(dump->fd, text, size, MSG_NOSIGNAL)
+			: write(dump->fd, text, size);
+}
+
 static void write_line(struct dump *dump, struct line *line)
 {
 	const char *text = line->text;
 
 	line->text[line->size++] = '\n';
 	while (line->size > 0 && dump->rc == 0) {
-		ssize_t n = write(dump->fd, text, line->size);
+		ssize_t n = write_some(dump, text, line->size);
 
 		if (n < 0 && errno != EINTR)
 			dump->rc = -errno;
@@ -242,7 +260,7 @@ static void dump_task(struct co_task *task, void *arg)
 
 int co_loop_dump(struct co_loop *loop, int fd)
 {
-	struct dump dump = { loop, fd, 0 };
+	struct dump dump = { loop, fd, is_socket(fd), 0 };
 
 	if (!co__loop_is_valid(loop))
 		return -EINVAL;

@@ -812,6 +812,19 @@ CO_TEST_ON_ONE_THREAD(dump, it_fails_if_it_cannot_be_written)
 	return 0;
 }
 
+/* SIGPIPE would end the test. */
+CO_TEST_ON_ONE_THREAD(dump, an_unread_socket_is_no_signal)
+{
+	int ends[2];
+
+	test_or_die(socketpair(AF_UNIX, SOCK_STREAM, 0, ends));
+	close(ends[1]);
+	CO_EXPECT_EQ(co_loop_dump(co_loop_current(), ends[0]), -EPIPE);
+	close(ends[0]);
+
+	return 0;
+}
+
 /* --- While everything changes ------------------------------------------ */
 
 static int come_and_go(void *arg)
