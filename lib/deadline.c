@@ -20,7 +20,8 @@ int co_deadline_begin(struct co_deadline *scope, co_time when)
 {
 	struct co_task *self = co_self();
 
-	if (scope == NULL)
+	/* A scope around itself would never end. */
+	if (scope == NULL || (self != NULL && self->scope == scope))
 		return -EINVAL;
 	scope->task_ = self;
 	scope->outer_ = NULL;

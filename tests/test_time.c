@@ -489,6 +489,21 @@ CO_TEST(time, an_outer_deadline_expires_in_an_inner_scope)
 	return 0;
 }
 
+CO_TEST(time, a_scope_cannot_be_begun_within_itself)
+{
+	struct co_deadline scope;
+
+	CO_EXPECT_EQ(co_deadline_begin(&scope, co_after(CO_MILLISECOND)), 0);
+	CO_EXPECT_EQ(co_deadline_begin(&scope, CO_NEVER), -EINVAL);
+	CO_EXPECT_EQ(co_deadline_mask(&scope), -EINVAL);
+	CO_EXPECT_EQ(co_sleep(CO_MINUTE), -ETIMEDOUT);
+	CO_EXPECT_EQ(co_deadline_end(&scope), -ETIMEDOUT);
+	CO_EXPECT_EQ(co_deadline_end(&scope), -EINVAL);
+	CO_EXPECT_EQ(co_sleep(2 * CO_MILLISECOND), 0);
+
+	return 0;
+}
+
 CO_TEST(time, only_the_innermost_scope_can_be_ended)
 {
 	struct co_deadline outer, inner;

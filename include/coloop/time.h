@@ -60,7 +60,7 @@ struct co_deadline {
 /* Begin a scope of the calling task that lasts until co_deadline_end() with
  * the same SCOPE.  Scopes end in the reverse order of their beginnings.
  * 0, or -EPERM outside of a task; then the scope is without effect.  -EINVAL:
- * SCOPE is NULL. */
+ * SCOPE is NULL, or is the innermost scope already. */
 CO_API int co_deadline_begin(struct co_deadline *scope, co_time when);
 
 /* Begin a scope in which no deadline of the scopes around it counts, for what
