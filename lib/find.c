@@ -263,7 +263,7 @@ struct co_task *co__find_task(struct co__worker *worker)
 
 	if (co__near_is_time_to_look(AO_load(&worker->switches)))
 		look_around(worker);
-	while (!AO_load_acquire(&loop->stop)) {	/* pairs with loop_end */
+	while (!AO_load_acquire(&loop->stop)) { /* pairs with co__loop_end */
 		task = take_preferred(worker);
 		if (task == NULL)
 			task = take_pinned(worker);

@@ -10,7 +10,7 @@
  * Ownership   Anyone puts, without a lock (co_queue).  The taking side belongs
  *             to who holds `lock'.  Nobody waits for that: who doesn't get it
  *             knows that another worker is taking, which then looks after what
- *             it leaves (see take_injected in worker.c).
+ *             it leaves (see take_injected in find.c).
  * Invariant   What is taken in part stays in the queue's private list;
  *             `backlog' says so to those who only look.
  */

@@ -408,7 +408,7 @@ int co_loop_run(struct co_loop *loop)
 
 void co__loop_end(struct co_loop *loop, AO_t reason)
 {
-	/* Release: pairs with the acquire load of worker.c.  The first reason
+	/* Release: pairs with the acquire load of find.c.  The first reason
 	 * counts. */
 	AO_compare_and_swap_release(&loop->stop, 0, reason);
 	co__atomic_fence();		/* pairs with I2 */

@@ -159,7 +159,7 @@ int co_io_close(struct co_io *io)
 		/* As a user, so that it isn't finished under our hands. */
 	} while (!AO_compare_and_swap_full(&io->users, users,
 			(users | CO__FD_CLOSED) + CO__FD_USER));
-	co__atomic_fence();	/* CLOSED before the slots: pairs with S3 */
+	co__atomic_fence();	/* CLOSED before the slots: pairs with D2 */
 	co__slot_raise(&io->ready[0], io);
 	co__slot_raise(&io->ready[1], io);
 	co__fd_leave(io, CO__FD_USER);

@@ -153,7 +153,7 @@ static inline struct co_task *co__runq_pop_newest(struct co__runq *queue)
 
 	if (head == tail)
 		return NULL;
-	/* N1: the same place of the ring, one lap on, so that whoever looked
+	/* N1: the same place of the ring, two laps on, so that whoever looked
 	 * before fails at T4. */
 	AO_store(&queue->tail, tail - 1 + CO__RUNQ_LAP);
 	for (; head != tail; head = seen) {

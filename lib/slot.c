@@ -92,7 +92,8 @@ bool co__slot_raise_unless(struct co__slot *slot, const void *object,
 /* empty -> task (the hook of SELF).  False: some slot is ready. */
 static inline bool publish(struct co_task *self, struct co__slot *slot)
 {
-	/* S1, release: pairs with R1, which reads the task. */
+	/* S1, release: pairs with R1 and claim_joiner of task.c, which read
+	 * the task. */
 	return AO_compare_and_swap_release(&slot->word, CO__SLOT_EMPTY,
 			(AO_t)self);
 }

@@ -81,6 +81,7 @@ void co__task_finish(struct co__worker *worker, struct co_task *self,
 /* The task that waits for the end of SELF, claimed, or NULL. */
 static struct co_task *claim_joiner(struct co_task *self)
 {
+	/* Acquire: the joiner's wait; pairs with S1 of slot.c. */
 	AO_t joined = AO_load_acquire(&self->joined.word);
 	struct co_task *joiner = (struct co_task *)joined;
 

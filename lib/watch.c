@@ -18,9 +18,9 @@
  *             they are not lost for want of a node, nor told to an earlier
  *             one.
  * Ordering    The teller                     Who removes
- *               T1 telling: 0 -> worker        M1 kind: no longer watched
+ *               T1 telling: 0 -> worker        M1 node: none
  *               T2 fence                       M2 fence
- *               T3 look whether watched        M3 wait until telling is 0
+ *               T3 look at the node            M3 wait until telling is 0
  *             So either T3 sees M1 and the node isn't touched, or M3 sees T1
  *             and waits for the end of the call.  Within ready() M3 doesn't
  *             wait, and the teller doesn't touch the node after it.
@@ -174,7 +174,7 @@ int co_loop_add_fd(struct co_loop *loop, int fd, unsigned events,
 	} else {
 		AO_store(&io->pending, 0);
 		AO_store(&io->interest, events);
-		AO_store_release(&io->node, (AO_t)node);	/* T3 */
+		AO_store_release(&io->node, (AO_t)node); /* pairs with T3 */
 		rc = co__fd_begin(io, CO__FD_WATCHED);
 		if (rc < 0)
 			AO_store(&io->node, 0);
@@ -254,11 +254,11 @@ static int renew(struct co_io *io, AO_t events, AO_t node)
 
 	/* Before it is looked at again: what is found is for the new one. */
 	AO_store(&io->interest, events);
-	AO_store_release(&io->node, node);		/* T3 */
+	AO_store_release(&io->node, node);	/* pairs with T3 */
 	rc = io->loop->os->renew(io->loop->poller, io->fd, co__fd_key(io));
 	if (rc < 0) {
 		AO_store(&io->interest, old_events);
-		AO_store_release(&io->node, old_node);	/* T3 */
+		AO_store_release(&io->node, old_node);	/* as above */
 	}
 
 	return rc;
