@@ -94,7 +94,7 @@ void co__fds_destroy(struct co_loop *loop);
 /* The entry of FD, an open descriptor, made if need be.  -ENOMEM. */
 int co__fd_entry(struct co_loop *loop, int fd, struct co_io **ret_io);
 
-/* The same.  -EBADF: also if no file is open under that number. */
+/* The same for any number.  -EBADF: no file is open under it. */
 int co__fd_entry_of_open(struct co_loop *loop, int fd, struct co_io **ret_io);
 
 /* The entry of FD, or NULL if the loop has never known one near it. */

@@ -90,8 +90,8 @@ static inline void co__magazine_push(struct co__magazine *magazine,
 }
 
 /* A frame of 2^SIZE_CLASS bytes for LOOP.  CACHE is the worker's of this
- * thread, or NULL.  Of the control block only `wait', `stack_bottom',
- * `stack_id', `size_class' and `in_use' mean something.  -ENOMEM. */
+ * thread, or NULL.  Of the control block only what is constant, `wait',
+ * `wheel', `passed' and `in_use' mean something.  -ENOMEM. */
 static inline int co__frame_get(struct co_loop *loop,
 		struct co__frame_cache *cache, unsigned size_class,
 		struct co_task **ret_task)

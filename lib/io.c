@@ -17,7 +17,7 @@
  *             slot ready again, or wakes the waiter.  An event for data that
  *             D3 did read costs one call in vain.
  *
- *             On a stream socket a short count means that nothing was left, so
+ *             On a TCP socket a short count means that nothing was left, so
  *             D4 is left out, and the next call parks at once instead of
  *             asking again.  But after a hang-up there is no further event,
  *             though the end of the stream is still to be read: then D4 is

@@ -127,7 +127,8 @@ static void sleep_long(struct co_loop *loop)
 	AO_store(&loop->monitor.asleep, 0);
 }
 
-/* How long not to look at most: a stall is reported by a quarter too late. */
+/* How long not to look at most.  A stall may begin just after a look, and be
+ * long enough just after another: it is reported by two of these too late. */
 static co_time longest_period(const struct co_loop *loop)
 {
 	co_time longest = loop->threads > 1 ? PERIOD_MAX : PERIOD_ALONE;

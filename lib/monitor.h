@@ -14,12 +14,13 @@
  * It looks every 250 us after it found something, and ever more rarely, down
  * to every 2 ms, while it finds nothing; but 250 us after a look at which there
  * was something that an idle worker might have to do, it looks again.  So what
- * it is for waits for 2.5 ms at most.  When all workers have been idle for a
- * while it sleeps until one wakes.
+ * it is for waits for 2.5 ms at most; a timer, which is left to the workers
+ * until it is 2 ms late, for 4.5.  When all workers have been idle for a while
+ * it sleeps until one wakes.
  *
  * It also sees how long each worker has run without a switch, for stall.h.  A
- * loop of one thread has a monitor for that alone, if at all, and it looks every
- * 25 ms at least.
+ * loop of one thread has a monitor for that alone, if at all, and it looks
+ * every 25 ms at least.
  */
 
 #include <pthread.h>

@@ -5,9 +5,9 @@
 /*
  * seat.h - where a worker says what it is inside of
  *
- * A strand may be owned by a worker, who then takes it by two plain stores:
- * strand.h.  One of them is here, for all strands of the worker, and whoever
- * wants to take a strand away looks here whether its owner is inside.
+ * A strand may be owned by a worker, who then takes and releases it by a plain
+ * store each: strand.h.  Both are to here, for all strands of the worker, and
+ * whoever wants to take a strand away looks here whether its owner is inside.
  *
  * Ownership   A worker has a seat for as long as its loop exists, and then
  *             another worker gets it, with all the strands that are its own:

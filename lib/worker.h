@@ -13,12 +13,12 @@
  *             called by whoever the switch arrives at, first thing.
  * Fairness    A wake-up goes to the run-next slot, a spawn or a yield to the
  *             end of the queue.  After CO__NEXT_STREAK turns of the slot the
- *             queue has one.  A parent that joins prefers its newest child, and
- *             a child that ends its parent, to both; but once in CO__TURN the
- *             oldest in the queue is next.  Every CO__LOOK_AROUND switches the
- *             scheduler looks at timers, the inject queue and the poller, and
- *             every CO__SPILL_TURN switches it takes a batch of those that the
- *             queue had no room for.
+ *             queue has one.  A parent that joins prefers its newest child to
+ *             the queue, a child that ends prefers its parent to both; but once
+ *             in CO__TURN the oldest in the queue is next.  Every
+ *             CO__LOOK_AROUND switches the scheduler looks at timers, the
+ *             inject queue and the poller, and every CO__SPILL_TURN switches it
+ *             takes a batch of those that the queue had no room for.
  * Sharing     Tasks that run for less than CO__FINE from switch to switch most
  *             likely talk to each other, and to spread them costs more than it
  *             gains: a cache line from another core takes 55 ns, a wake-up of a

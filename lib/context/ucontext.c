@@ -3,8 +3,8 @@
 /*
  * ucontext.c - the switch for machines without an assembly file
  *
- * A ucontext_t is too big for the one word of a context, and some hold pointers
- * into themselves, so it must not move.  It lives where the registers would be
+ * A ucontext_t is too big for a context, and some hold pointers into
+ * themselves, so it must not move.  It lives where the registers would be
  * saved: in the frame of the switch that suspends, or, for a context that has
  * not begun, at the top of its stack.
  *

@@ -47,7 +47,7 @@ struct co__os_backend {
 
 	/* Begin to watch FD; what is there already is reported too.  Whoever
 	 * gets an event sees what was written before the add().  -EPERM: the
-	 * file is always ready.  -EBADF, -EEXIST, -ENOMEM, -ENOSPC. */
+	 * file is always ready.  -EBADF, -EEXIST, -ELOOP, -ENOMEM, -ENOSPC. */
 	int (*add)(struct co__poller *poller, int fd, uint64_t key);
 
 	/* Report EVENTS (CO_READABLE, CO_WRITABLE) of FD again if they are
@@ -64,9 +64,9 @@ struct co__os_backend {
 	void (*remove)(struct co__poller *poller, int fd);
 
 	/* Wait until something happens, wake() is called, or TIMEOUT ns have
-	 * passed (0: don't wait; negative: no limit).  Never returns early by
-	 * more than a signal's interruption.  Returns the number of events, 0
-	 * to MAX.  A wake() is not counted. */
+	 * passed (0: don't wait; negative: no limit).  Returns early for
+	 * nothing but a signal.  Returns the number of events, 0 to MAX.  A
+	 * wake() is not counted. */
 	int (*wait)(struct co__poller *poller, struct co__poll_event *events,
 			int max, co_time timeout);
 
