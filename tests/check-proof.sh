@@ -1,7 +1,7 @@
 #!/bin/sh
 # SPDX-License-Identifier: MIT
 #
-# doc/proof.md says of each flaw in section 10 of doc/design.md what puts it
+# doc/proof.md says of each flaw in section 12 of doc/design.md what puts it
 # back and what finds it, as tests/mutants.list has it: `make check-mutants'
 # tries them.  `tests/mutants.sh --table tests/mutants.list' writes the rows.
 
@@ -19,7 +19,7 @@ grep '^| [A-Z][0-9]* |' "$src/doc/proof.md" >"$work/told"
 }
 
 # The flaws in the first column of the table.
-flaws=$(sed -n '/^## 10/,$ s/^| \([A-Z][0-9][^|]*\) |.*/\1/p' \
+flaws=$(sed -n '/^## 12/,/^## 13/ s/^| \([A-Z][0-9][^|]*\) |.*/\1/p' \
 	"$src/doc/design.md" | grep -o '[A-Z][0-9][0-9]*')
 for flaw in $flaws
 do
