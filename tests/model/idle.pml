@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 
 /*
- * idle.pml - workers sleep without losing a wake-up: lib/idle.c, lib/worker.c
+ * idle.pml - workers sleep without losing a wake-up: lib/idle.c, lib/find.c
  *
  * Sizes       Two workers.  Of four ways to have work one is chosen: two
  *             threads put a task each into the inject queue; one puts a task
@@ -10,11 +10,12 @@
  *             descriptor wakes the poller.
  *             3,400,000 states.
  *
- * Steps       N1 N2 N3    ready_foreign, queue_last, take_injected; notify
+ * Steps       N1 N2 N3    co__ready_foreign, co__worker_add, take_injected;
+ *                         co__idle_notify
  *             I1          begin_idle: join, in idle.inc
  *             I2 I3       co__idle_sleep
- *             look        find, pick_local, take_injected, steal_from,
- *                         run_timers, take_pinned
+ *             look        co__find_task, co__near_pick, take_injected,
+ *                         steal_from, run_timers, take_pinned
  *             The store buffers are those of idle.inc.
  *
  * Proved      Each task ends though it ends only when all others run too: so
@@ -114,7 +115,7 @@ proctype pinned_adder()
 
 /* --- The workers ---------------------------------------------------------- */
 
-/* queue_last: append one, and tell the idle if it isn't the only one. */
+/* co__worker_add: append one, and tell the idle if it isn't the only one. */
 inline spawn(w)
 {
 	spawning[w] = true;					/* N1 */
@@ -178,7 +179,7 @@ inline run_timers(w)
 }
 
 /* Take one of the own queue, to `task'. */
-inline pick_local(w)
+inline pick_near(w)
 {
 	if
 	:: queued[w] > 0 -> queued[w]--; task = true
@@ -298,7 +299,7 @@ proctype worker(byte w)
 	:: atomic {
 		take_pinned(w);
 		if
-		:: !task -> pick_local(w)
+		:: !task -> pick_near(w)
 		:: else
 		fi;
 		if
@@ -309,7 +310,7 @@ proctype worker(byte w)
 	   if
 	   :: !task ->
 		take_injected(w);
-		atomic { pick_local(w) }
+		atomic { pick_near(w) }
 	   :: else
 	   fi;
 	   if

@@ -17,7 +17,7 @@
  *             L4          co__idle_wake_one
  *             K1          co__near_count
  *             K2 K3       co__ready: the slot, and the queue
- *             S1 S2       steal_from, steal_next
+ *             S1 S2       rob: from the queue, and from the slot
  *             I1 I2 I3    co__idle_sleep, as in idle.pml
  *             An ordered access is what the statements' order says.
  *

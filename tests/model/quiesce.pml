@@ -10,7 +10,7 @@
  *             950,000 states.
  *
  * Steps       visit       co__loop_enter, co__loop_leave
- *             wake        co__ready from outside: ready_foreign
+ *             wake        co__ready from outside: co__ready_foreign
  *             unref       co_loop_unref
  *             I1 I2 I3    co__idle_sleep, and co__loop_quiesce after it
  *             why_end     is atomic but for what changes without the lock

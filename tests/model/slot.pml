@@ -8,7 +8,7 @@
  *             something else; the kernel tells twice that a byte has come.
  *             53,000 states.
  *
- * Steps       S1 ... S4   wait_in_slots; publish, co__wait_arm
+ * Steps       S1 ... S4   wait_in; publish, co__wait_arm
  *             R1 R2 R3    co__slot_raise_unless; co__wait_claim_on
  *             D1 ... D4   try_call: empty the slot, fence, ask, ready again
  *             back        co__slot_wait, after co__park: task -> empty
@@ -95,7 +95,7 @@ active [2] proctype raiser()
 	has_told++
 }
 
-/* wait_in_slots, of one parking; it goes on while the task may run already, and
+/* wait_in, of one parking; it goes on while the task may run already, and
  * park again. */
 active [2] proctype hook()
 {

@@ -184,7 +184,7 @@ active proctype ending()
 
 /* --- Who joins ------------------------------------------------------------ */
 
-/* wait_in_slots. */
+/* wait_in. */
 active [2] proctype hook()
 {
 	byte ticket;
