@@ -104,8 +104,8 @@ CO_API int co_loop_destroy(struct co_loop *loop);
 /* Run the loop's tasks until all have ended, or until co_loop_stop().
  * 0: either of these.  -EDEADLK: tasks remain, and nothing can wake them: no
  * timer, no file descriptor, no co_loop_ref().  -EBUSY: it is running already.
- * -EPERM: called from a task.  -EAGAIN, -ENOMEM: a thread could not be
- * started, and nothing has been run.  May be called again. */
+ * -EPERM: called from a task.  -EAGAIN: a thread could not be started, and
+ * nothing has been run.  May be called again. */
 CO_API int co_loop_run(struct co_loop *loop);
 
 /* Make co_loop_run() return soon; tasks keep their state, and go on if it is
