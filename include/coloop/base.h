@@ -9,8 +9,8 @@
  *             negative errno value on failure.  The variable errno is never
  *             part of the interface: it belongs to a thread, and a task may
  *             change threads in every blocking call.
- * Outputs     Arguments named ret_... come last and are written on success
- *             only.
+ * Outputs     Arguments named ret_... come last, but for the room that they
+ *             have, and are written on success only, if nothing else is said.
  */
 
 #include <stddef.h>
