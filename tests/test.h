@@ -364,6 +364,47 @@ TEST_UNUSED static int sleep_for_an_hour(void *arg)
 	return co_sleep(CO_HOUR);
 }
 
+/* Nobody is told of it. */
+TEST_UNUSED static void leave_parked(struct co_task *task, void *arg)
+{
+	(void)task;
+	(void)arg;
+}
+
+TEST_UNUSED static int suspend_for_ever(void *arg)
+{
+	return co_suspend(leave_parked, arg);
+}
+
+/* Hands its handle to whoever reads the slot ARG. */
+TEST_UNUSED static void publish(struct co_task *task, void *arg)
+{
+	AO_store_release((volatile AO_t *)arg, (AO_t)task);
+}
+
+TEST_UNUSED static int suspend_into(void *arg)
+{
+	return co_suspend(publish, arg);
+}
+
+TEST_UNUSED static struct co_task *await_parked(volatile AO_t *slot)
+{
+	AO_t task;
+
+	while ((task = AO_load_acquire(slot)) == 0)
+		co_yield();
+
+	return (struct co_task *)task;
+}
+
+/* Let the thread sleep, with all its tasks. */
+TEST_UNUSED static void nap(co_time duration)
+{
+	struct timespec time = { duration / CO_SECOND, duration % CO_SECOND };
+
+	nanosleep(&time, NULL);
+}
+
 /* What co_loop_stats() says of LOOP. */
 TEST_UNUSED static struct co_loop_stats figures(struct co_loop *loop)
 {
@@ -687,6 +728,40 @@ TEST_UNUSED static void test_thread_start(struct test_thread *self,
 TEST_UNUSED static void test_thread_join(struct test_thread *self)
 {
 	test_or_die(pthread_join(self->thread, NULL));
+}
+
+/* A byte that comes late. */
+struct test_late_byte {
+	int fd;
+	co_time duration, written;
+};
+
+TEST_UNUSED static void test_write_late(void *arg)
+{
+	struct test_late_byte *late = arg;
+
+	nap(late->duration);
+	late->written = co_now();
+	CO_EXPECT_EQ(write(late->fd, "", 1), 1);
+}
+
+/* Let the calling task wait for a descriptor until another thread has slept for
+ * DURATION.  Returns when that was over. */
+TEST_UNUSED static co_time wait_for_byte(co_time duration)
+{
+	struct test_late_byte late = { .duration = duration };
+	struct test_thread thread;
+	int fds[2];
+
+	test_or_die(pipe(fds));
+	late.fd = fds[1];
+	test_thread_start(&thread, NULL, test_write_late, &late);
+	CO_EXPECT_EQ(co_wait_fd(fds[0], CO_READABLE), CO_READABLE);
+	test_thread_join(&thread);
+	close(fds[0]);
+	close(fds[1]);
+
+	return late.written;
 }
 
 #endif

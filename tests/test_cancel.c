@@ -32,38 +32,6 @@ static int get_from(void *arg)
 	return co_channel_get(arg, &item);
 }
 
-static void leave_parked(struct co_task *task, void *arg)
-{
-	(void)task;
-	(void)arg;
-}
-
-static int suspend_for_ever(void *arg)
-{
-	return co_suspend(leave_parked, arg);
-}
-
-/* Hands its handle to whoever reads the slot ARG. */
-static void publish(struct co_task *task, void *arg)
-{
-	AO_store_release((volatile AO_t *)arg, (AO_t)task);
-}
-
-static int suspend_into(void *arg)
-{
-	return co_suspend(publish, arg);
-}
-
-static struct co_task *await_parked(volatile AO_t *slot)
-{
-	AO_t task;
-
-	while ((task = AO_load_acquire(slot)) == 0)
-		co_yield();
-
-	return (struct co_task *)task;
-}
-
 /* --- Cancellation ------------------------------------------------------ */
 
 static void expect_cancel_ends(co_task_fn *fn, void *arg)

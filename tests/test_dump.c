@@ -9,32 +9,13 @@
 #include <inttypes.h>
 #include <link.h>
 #include <sys/socket.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "clock.h"
 #include "where.h"
 #include "worker.h"
 
-static void nap(long milliseconds)
-{
-	struct timespec time = { 0, milliseconds * 1000000 };
-
-	nanosleep(&time, NULL);
-}
-
 /* --- Tasks ------------------------------------------------------------- */
-
-static void leave_parked(struct co_task *task, void *arg)
-{
-	(void)task;
-	(void)arg;
-}
-
-static int suspend_for_ever(void *arg)
-{
-	return co_suspend(leave_parked, arg);
-}
 
 static int join_for_ever(void *arg)
 {
@@ -368,7 +349,7 @@ static void await_idle(struct co_loop *loop, unsigned n)
 	int calm = 0, rounds;
 
 	for (rounds = 0; rounds < 5000 && calm < 3; rounds++) {
-		nap(1);
+		nap(CO_MILLISECOND);
 		calm = figures(loop).idle == n ? calm + 1 : 0;
 	}
 }
@@ -379,7 +360,7 @@ static void look_at_waiters(struct look *look)
 	static char text[DUMP_SIZE];
 
 	await_idle(look->loop, figures(look->loop).threads);
-	nap(60);
+	nap(60 * CO_MILLISECOND);
 	dump_to(look->loop, text);
 	expect_waiter(text, "sleeper", "sleeps", NULL);
 	expect_waiter(text, "dormouse", "sleeps", NULL);
@@ -423,50 +404,27 @@ static long long at_most_since(co_time then)
 	return 300 + (co_now() - then) / CO_MILLISECOND;
 }
 
-struct late {
-	int fd;
-	co_time when;
-};
-
-static void write_late(void *arg)
-{
-	struct late *late = arg;
-
-	nap(400);
-	late->when = co_now();
-	CO_EXPECT_EQ(write(late->fd, "", 1), 1);
-}
-
 /* A wait that begins after a sleep didn't begin before it. */
 CO_TEST(dump, since_when_is_right_after_a_sleep)
 {
 	static char text[DUMP_SIZE];
-	struct test_thread thread;
-	struct co_task *task;
-	struct late late;
+	co_time woken = wait_for_byte(400 * CO_MILLISECOND);
+	struct co_task *task = spawn_named("late", sleep_for_ever, NULL);
 	char line[LINE_SIZE];
-	int fds[2], i;
+	int i;
 
-	test_or_die(pipe(fds));
-	late.fd = fds[1];
-	test_thread_start(&thread, NULL, write_late, &late);
-	CO_EXPECT_EQ(co_wait_fd(fds[0], CO_READABLE), CO_READABLE);
-	task = spawn_named("late", sleep_for_ever, NULL);
 	for (i = 0; i < 20000; i++) {
 		co_yield();
 		dump_to(co_loop_current(), text);
 		find_task(text, "late", line);
 		if (strstr(line, "sleeps") != NULL)
 			break;
-		nap(1);
+		nap(CO_MILLISECOND);
 	}
-	test_thread_join(&thread);
 	if (test_divisor() == 1)
-		expect_between(line, ", for ", 0, at_most_since(late.when));
+		expect_between(line, ", for ", 0, at_most_since(woken));
 	CO_EXPECT_EQ(co_cancel(task), 0);
 	CO_EXPECT_EQ(join_or_die(task), -ECANCELED);
-	close(fds[0]);
-	close(fds[1]);
 
 	return 0;
 }
@@ -504,7 +462,7 @@ Test(dump, since_when_is_right_from_the_first_task_on)
 		begin = co_now();
 		if (test_divisor() == 1)
 			cr_assert_eq(co_loop_run(loop), 0);
-		nap(400);
+		nap(400 * CO_MILLISECOND);
 	}
 	cr_assert_eq(co_loop_destroy(loop), 0);
 }
@@ -691,7 +649,7 @@ static void dump_once_it_was_seen(struct co_loop *loop, char *text, char *line)
 	static const char for_long[] = "\"computer\", for ";
 
 	for (int i = 0; i < 200; i++) {
-		nap(50);
+		nap(50 * CO_MILLISECOND);
 		dump_to(loop, text);
 		if (find_line(text, " runs task ", line)
 				&& number_behind(line, for_long) >= 20

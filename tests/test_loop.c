@@ -7,7 +7,6 @@
 #include <signal.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
-#include <time.h>
 #include <unistd.h>
 
 static const unsigned some_threads[] = { 1, 0, 4 };
@@ -23,13 +22,6 @@ static const unsigned some_threads[] = { 1, 0, 4 };
 		test_expect_no_leak();                                      \
 		cr_assert_eq(test_failures(), 0);                           \
 	} while (0)
-
-static void nap(long milliseconds)
-{
-	struct timespec time = { 0, milliseconds * 1000000 };
-
-	nanosleep(&time, NULL);
-}
 
 /* --- Tasks ------------------------------------------------------------- */
 
@@ -50,17 +42,6 @@ static int get_one(void *arg)
 	char item;
 
 	return co_channel_get(arg, &item);
-}
-
-static void leave_parked(struct co_task *task, void *arg)
-{
-	(void)task;
-	(void)arg;
-}
-
-static int suspend_for_ever(void *arg)
-{
-	return co_suspend(leave_parked, arg);
 }
 
 /* --- Run --------------------------------------------------------------- */
@@ -359,7 +340,7 @@ Test(loop, a_deadlock_is_found_when_the_last_timer_is_over)
 
 static void close_later(void *arg)
 {
-	nap(10);
+	nap(10 * CO_MILLISECOND);
 	CO_EXPECT_EQ(co_channel_close(arg), 0);
 }
 
@@ -385,7 +366,7 @@ Test(loop, a_reference_is_a_promise_that_a_thread_will_wake_it)
 
 static void nap_and_count(void *arg)
 {
-	nap(10);
+	nap(10 * CO_MILLISECOND);
 	counter_add(arg, 1);
 }
 
@@ -469,7 +450,7 @@ Test(loop, a_stop_before_run_lets_it_return_soon)
 
 static void stop_later(void *arg)
 {
-	nap(5);
+	nap(5 * CO_MILLISECOND);
 	CO_EXPECT_EQ(co_loop_stop(arg), 0);
 }
 
@@ -569,7 +550,7 @@ static void post_many(void *arg)
 		CO_EXPECT_EQ(co_spawn(poster->loop, count_up, &poster->tasks,
 				NULL), 0);
 		if (i % 64 == 0)
-			nap(1);
+			nap(CO_MILLISECOND);
 	}
 }
 
@@ -628,7 +609,7 @@ static void write_letters(void *arg)
 	for (size_t i = 1; i <= LETTERS; i++) {
 		while (counter_get(&letters->wanted) < i)
 			nap(0);
-		nap(1);
+		nap(CO_MILLISECOND);
 		CO_EXPECT_EQ(write(letters->fd, &byte, 1), 1);
 	}
 }

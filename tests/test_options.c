@@ -164,17 +164,6 @@ Test(options, the_number_of_threads_can_be_chosen)
 
 /* --- Destroy ----------------------------------------------------------- */
 
-static void leave_parked(struct co_task *task, void *arg)
-{
-	(void)task;
-	(void)arg;
-}
-
-static int suspend_for_ever(void *arg)
-{
-	return co_suspend(leave_parked, arg);
-}
-
 static int read_for_ever(void *arg)
 {
 	char byte;

@@ -108,7 +108,7 @@ Test(sanity, an_expectation_outside_of_tasks)
 	expect(!test_has_fault("expectation"));
 }
 
-static void leave_parked(struct co_task *task, void *arg)
+static void resume_at_once(struct co_task *task, void *arg)
 {
 	(void)arg;
 	if (!test_has_fault("lost-wakeup"))
@@ -118,7 +118,7 @@ static void leave_parked(struct co_task *task, void *arg)
 CO_TEST_ON_ONE_THREAD(sanity, a_task_that_is_resumed)
 {
 	CO_EXPECT_EQ(co_loop_ref(co_loop_current()), 0);
-	CO_EXPECT_EQ(co_suspend(leave_parked, NULL), 0);
+	CO_EXPECT_EQ(co_suspend(resume_at_once, NULL), 0);
 	CO_EXPECT_EQ(co_loop_unref(co_loop_current()), 0);
 
 	return 0;

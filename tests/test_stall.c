@@ -6,7 +6,6 @@
 
 #include <signal.h>
 #include <sys/wait.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "loop.h"
@@ -17,13 +16,6 @@
  * and who must have none is given more time if there are some. */
 #define SHORT (50 * CO_MILLISECOND)
 #define LONG (400 * CO_MILLISECOND)
-
-static void nap(co_time duration)
-{
-	struct timespec time = { duration / CO_SECOND, duration % CO_SECOND };
-
-	nanosleep(&time, NULL);
-}
 
 /* What was reported. */
 struct reports {
@@ -256,35 +248,6 @@ Test(stall, who_is_told_may_stop_the_loop)
 		cr_assert_eq(run_watched(threads, SHORT, &reports,
 				lead_until_stopped, &reports), 1);
 	}
-}
-
-struct late {
-	int fd;
-	co_time duration;
-};
-
-static void write_late(void *arg)
-{
-	struct late *late = arg;
-
-	nap(late->duration);
-	CO_EXPECT_EQ(write(late->fd, "", 1), 1);
-}
-
-/* Until another thread has slept for DURATION. */
-static void wait_for_byte(co_time duration)
-{
-	struct late late = { .duration = duration };
-	struct test_thread thread;
-	int fds[2];
-
-	test_or_die(pipe(fds));
-	late.fd = fds[1];
-	test_thread_start(&thread, NULL, write_late, &late);
-	CO_EXPECT_EQ(co_wait_fd(fds[0], CO_READABLE), CO_READABLE);
-	test_thread_join(&thread);
-	close(fds[0]);
-	close(fds[1]);
 }
 
 static int compute_once(void *arg)

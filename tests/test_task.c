@@ -49,27 +49,6 @@ static int join_it(void *arg)
 	return rc != 0 ? rc : result;
 }
 
-/* Hands its handle to whoever reads the slot ARG. */
-static void publish(struct co_task *task, void *arg)
-{
-	AO_store_release((volatile AO_t *)arg, (AO_t)task);
-}
-
-static int suspend_into(void *arg)
-{
-	return co_suspend(publish, arg);
-}
-
-static struct co_task *await_parked(volatile AO_t *slot)
-{
-	AO_t task;
-
-	while ((task = AO_load_acquire(slot)) == 0)
-		co_yield();
-
-	return (struct co_task *)task;
-}
-
 /* --- Spawn and join ---------------------------------------------------- */
 
 CO_TEST(task, join_returns_the_result)
