@@ -3,9 +3,9 @@
 #include "test.h"
 
 #include <sched.h>
-#include <signal.h>
-#include <sys/mman.h>
 #include <unistd.h>
+
+#include "trap.h"
 
 struct item {
 	struct co_queue_node node;
@@ -118,49 +118,13 @@ Test(queue, a_node_that_was_got_is_the_callers_again)
 
 /* --- A call that is interrupted --------------------------------------- */
 
-/* A page for a node.  The call that first touches the node, and so is about
- * to read or write its link, stops there until SPRING returns. */
-static struct {
-	void *page;
-	size_t size;
-	void (*spring)(void);
-} trap;
-
-static void spring_trap(int number, siginfo_t *info, void *context)
+static struct item *make_item(size_t number, void (*spring)(void))
 {
-	uintptr_t at = (uintptr_t)info->si_addr - (uintptr_t)trap.page;
+	struct item *item = make_trap(spring);
 
-	(void)context;
-	if (at >= trap.size) {
-		signal(number, SIG_DFL);
-		return;
-	}
-	test_or_die(mprotect(trap.page, trap.size, PROT_READ | PROT_WRITE));
-	trap.spring();
-}
-
-static struct item *make_trap(size_t number, void (*spring)(void))
-{
-	struct sigaction action = { .sa_sigaction = spring_trap };
-	struct item *item;
-
-	action.sa_flags = SA_SIGINFO;
-	test_or_die(sigaction(SIGSEGV, &action, NULL));
-	test_or_die(sigaction(SIGBUS, &action, NULL));
-	trap.size = (size_t)sysconf(_SC_PAGESIZE);
-	trap.page = mmap(NULL, trap.size, PROT_READ | PROT_WRITE,
-			MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-	test_die_unless(trap.page != MAP_FAILED, "mmap", __FILE__, __LINE__);
-	trap.spring = spring;
-	item = trap.page;
 	item->number = number;
 
 	return item;
-}
-
-static void arm_trap(void)
-{
-	test_or_die(mprotect(trap.page, trap.size, PROT_NONE));
 }
 
 static struct co_queue interrupted = CO_QUEUE_INIT;
@@ -174,7 +138,7 @@ static void get_nothing(void)
  * overtaken by its own next put. */
 Test(queue, a_get_amid_a_put_does_not_change_the_order)
 {
-	struct item *first = make_trap(1, get_nothing);
+	struct item *first = make_item(1, get_nothing);
 	struct item second = { .number = 2 };
 
 	arm_trap();
@@ -186,7 +150,7 @@ Test(queue, a_get_amid_a_put_does_not_change_the_order)
 
 Test(queue, a_get_amid_a_put_does_not_hide_what_is_put)
 {
-	struct item *item = make_trap(1, get_nothing);
+	struct item *item = make_item(1, get_nothing);
 
 	arm_trap();
 	co_queue_put(&interrupted, &item->node);
@@ -203,7 +167,7 @@ static void put_late(void)
 
 Test(queue, a_put_amid_a_put_comes_first)
 {
-	struct item *item = make_trap(2, put_late);
+	struct item *item = make_item(2, put_late);
 
 	arm_trap();
 	co_queue_put(&interrupted, &item->node);
@@ -221,7 +185,7 @@ static void get_late_and_put_it_again(void)
 /* The putter finds the same address as before, by chance. */
 Test(queue, a_node_may_be_got_and_put_again_amid_a_put)
 {
-	struct item *item = make_trap(2, get_late_and_put_it_again);
+	struct item *item = make_item(2, get_late_and_put_it_again);
 
 	put_late();
 	arm_trap();

@@ -3,9 +3,9 @@
 #include "test.h"
 
 #include <sched.h>
-#include <signal.h>
-#include <sys/mman.h>
 #include <unistd.h>
+
+#include "trap.h"
 
 struct item {
 	struct co_stack_node node;
@@ -342,49 +342,13 @@ Test(stack, the_popper_sees_what_the_pusher_wrote_before)
 
 /* --- A call that is interrupted --------------------------------------- */
 
-/* A page for a node.  The call that first touches the node, and so is about
- * to read or write its link, stops there until SPRING returns. */
-static struct {
-	void *page;
-	size_t size;
-	void (*spring)(void);
-} trap;
-
-static void spring_trap(int number, siginfo_t *info, void *context)
+static struct item *make_item(size_t number, void (*spring)(void))
 {
-	uintptr_t at = (uintptr_t)info->si_addr - (uintptr_t)trap.page;
+	struct item *item = make_trap(spring);
 
-	(void)context;
-	if (at >= trap.size) {
-		signal(number, SIG_DFL);
-		return;
-	}
-	test_or_die(mprotect(trap.page, trap.size, PROT_READ | PROT_WRITE));
-	trap.spring();
-}
-
-static struct item *make_trap(size_t number, void (*spring)(void))
-{
-	struct sigaction action = { .sa_sigaction = spring_trap };
-	struct item *item;
-
-	action.sa_flags = SA_SIGINFO;
-	test_or_die(sigaction(SIGSEGV, &action, NULL));
-	test_or_die(sigaction(SIGBUS, &action, NULL));
-	trap.size = (size_t)sysconf(_SC_PAGESIZE);
-	trap.page = mmap(NULL, trap.size, PROT_READ | PROT_WRITE,
-			MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-	test_die_unless(trap.page != MAP_FAILED, "mmap", __FILE__, __LINE__);
-	trap.spring = spring;
-	item = trap.page;
 	item->number = number;
 
 	return item;
-}
-
-static void arm_trap(void)
-{
-	test_or_die(mprotect(trap.page, trap.size, PROT_NONE));
 }
 
 static struct co_stack interrupted = CO_STACK_INIT;
@@ -397,7 +361,7 @@ static void push_other(void)
 
 Test(stack, a_push_amid_a_push_goes_beneath)
 {
-	struct item *item = make_trap(1, push_other);
+	struct item *item = make_item(1, push_other);
 
 	arm_trap();
 	co_stack_push(&interrupted, &item->node);
@@ -413,7 +377,7 @@ static void pop_other(void)
 
 Test(stack, a_pop_amid_a_push_takes_what_is_there)
 {
-	struct item *item = make_trap(1, pop_other);
+	struct item *item = make_item(1, pop_other);
 
 	push_other();
 	arm_trap();
@@ -424,7 +388,7 @@ Test(stack, a_pop_amid_a_push_takes_what_is_there)
 
 Test(stack, a_push_amid_a_push_first_is_the_first)
 {
-	struct item *item = make_trap(1, push_other);
+	struct item *item = make_item(1, push_other);
 
 	arm_trap();
 	cr_assert_eq(co_stack_push_first(&interrupted, &item->node), 0);
@@ -471,7 +435,7 @@ static void let_rival_try(void)
  * one that was freed, or goes on with an outdated link. */
 Test(stack, a_pop_waits_while_another_one_looks_into_a_node)
 {
-	struct item *item = make_trap(1, let_rival_try);
+	struct item *item = make_item(1, let_rival_try);
 
 	push_other();
 	co_stack_push(&interrupted, &item->node);
@@ -483,7 +447,7 @@ Test(stack, a_pop_waits_while_another_one_looks_into_a_node)
 
 Test(stack, a_push_amid_a_pop_does_not_let_another_pop_in)
 {
-	struct item *item = make_trap(1, let_rival_try);
+	struct item *item = make_item(1, let_rival_try);
 
 	rival.pushes = true;
 	co_stack_push(&interrupted, &item->node);
@@ -495,7 +459,7 @@ Test(stack, a_push_amid_a_pop_does_not_let_another_pop_in)
 
 Test(stack, a_push_does_not_wait_for_a_pop)
 {
-	struct item *item = make_trap(1, push_other);
+	struct item *item = make_item(1, push_other);
 
 	co_stack_push(&interrupted, &item->node);
 	arm_trap();
@@ -514,7 +478,7 @@ static void push_first_in_vain(void)
 
 Test(stack, it_is_not_empty_until_the_last_pop_is_done)
 {
-	struct item *item = make_trap(1, push_first_in_vain);
+	struct item *item = make_item(1, push_first_in_vain);
 
 	co_stack_push(&interrupted, &item->node);
 	arm_trap();
