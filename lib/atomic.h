@@ -50,8 +50,8 @@ static inline void co__atomic_fence(void)
 #endif
 }
 
-/* The same, directly after a read-modify-write that has happened: on x86 that is
- * a fence by itself. */
+/* The same, directly after a read-modify-write that has happened: on x86 that
+ * is a fence by itself. */
 static inline void co__atomic_fence_after_rmw(void)
 {
 #if (defined __x86_64__ || defined __i386__) && !defined CO__TSAN \
@@ -79,8 +79,8 @@ static inline void co__atomic_pause(void)
 }
 
 /* The same for a time in which nothing is looked at: nor by a processor that
- * guesses that the loop has ended, and runs ahead of it.  Such a look counts for
- * nothing, but it takes the cache line all the same. */
+ * guesses that the loop has ended, and runs ahead of it.  Such a look counts
+ * for nothing, but it takes the cache line all the same. */
 static inline void co__atomic_pause_long(int pauses)
 {
 #ifdef CO_EXPLORE

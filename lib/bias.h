@@ -67,8 +67,8 @@
 #define CO__BIAS_VISIT  ((AO_t)1 << 16)
 #define CO__BIAS_GUESTS (CO__BIAS_VISIT - CO__BIAS_GUEST)
 
-/* Each in a line of its own: what the owner writes again and again, what it only
- * reads, and what is before them, at which thieves look. */
+/* Each in a line of its own: what the owner writes again and again, what it
+ * only reads, and what is before them, at which thieves look. */
 struct co__bias {
 	char before_inside[64];
 	AO_t inside;			/* atomic: owner; 1: perhaps alone */

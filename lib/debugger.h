@@ -17,8 +17,8 @@
 
 struct co_loop;
 
-/* The complement of the address of the newest loop, or of NULL; each has that of
- * the next in `older'. */
+/* The complement of the address of the newest loop, or of NULL; each has that
+ * of the next in `older'. */
 extern size_t co__loops;		/* lock: debugger.c's */
 
 /* LOOP is complete. */

@@ -44,7 +44,7 @@ struct co__depot_class {
 
 struct co__depot {
 	struct co__spin lock;
-	AO_t warm;			/* atomic: of all sizes; lock to change */
+	AO_t warm;			/* atomic: all sizes; lock to change */
 	co_time period_ends;		/* lock */
 	struct co__depot_class classes[CO__STACK_CLASSES];
 };

@@ -58,9 +58,10 @@ struct co_io {
 	struct co_loop *loop;		/* constant */
 	int fd;				/* constant */
 	unsigned char kind;		/* lock */
-	unsigned char is_stream;	/* constant while open: short means dry */
+	unsigned char is_stream;	/* constant while open: short is dry */
 	unsigned char is_socket;	/* constant while open */
-	unsigned char is_polled;	/* constant while open; 0: always ready */
+	unsigned char is_polled;	/* constant while open; or it is always
+					 * ready */
 	unsigned char was_blocking;	/* constant while open: restore it */
 	unsigned char disowned;		/* lock: the descriptor is not ours */
 	AO_t generation;		/* atomic; lock to change */
@@ -71,7 +72,7 @@ struct co_io {
 	union co__peer peer;		/* constant while it is served */
 
 	/* Of a watched descriptor: see watch.c. */
-	AO_t node;			/* atomic: struct co_resume_node *, or 0 */
+	AO_t node;			/* atomic: struct co_resume_node * */
 	AO_t interest;			/* atomic: events asked for */
 	AO_t pending;			/* atomic: events to be told, and the
 					 * generation that they are of */

@@ -34,8 +34,8 @@
 #endif
 #define COLOUR 128u			/* bytes */
 
-/* With more of them, the control block, a buffer of 2 KiB and the calls that lead
- * to a wait would not always be in one page. */
+/* With more of them, the control block, a buffer of 2 KiB and the calls that
+ * lead to a wait would not always be in one page. */
 #define COLOURS 8u
 #define BATCH 8u			/* frames made at once */
 

@@ -51,7 +51,7 @@ struct co__frame_cache {
 
 struct co__frames {
 	struct co__depot depot;
-	pthread_mutex_t outside;	/* of `shared'; nests outside `making' */
+	pthread_mutex_t outside;	/* of `shared'; outside of `making' */
 	struct co__frame_cache shared;	/* of threads that are no workers */
 	pthread_mutex_t making;		/* of the rest; held in system calls */
 	AO_t slabs;			/* atomic: struct co__slab *, newest */

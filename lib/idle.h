@@ -51,14 +51,15 @@
 struct co_loop;
 struct co__worker;
 
-/* In three lines: for who sleeps or wakes another; what whoever adds work reads,
- * and what seldom changes while there is much of it; what each thief writes. */
+/* In three lines: for who sleeps or wakes another; what whoever adds work
+ * reads, and what seldom changes while there is much of it; what each thief
+ * writes. */
 struct co__idle {
 	struct co__spin lock;
-	struct co__list workers;	/* lock: the idle ones; the poller last */
+	struct co__list workers;	/* lock: the idle; the poller last */
 	AO_t polling;			/* atomic: 1 while a worker has the
 					 * right to call the backend's wait */
-	co_time poll_until;		/* lock: when the sleeping poller wakes */
+	co_time poll_until;		/* lock: when the poller wakes */
 	bool trims;			/* lock: it wakes to trim (depot.h), or
 					 * is awake, or about to be */
 	AO_t wakeups;			/* relaxed: signals sent */

@@ -385,10 +385,10 @@ static int go_on(const struct co_io *io, struct co_task *self)
 	return co__wait_look(self);
 }
 
-/* Move all SIZE bytes; *RET_DONE counts them.  The caller uses IO from the first
- * to the last: once it is left, a closed IO may be another file. */
-static co__always_inline int transfer_all(struct co_io *io, int direction, char *data,
-		size_t size, size_t *ret_done)
+/* Move all SIZE bytes; *RET_DONE counts them.  The caller uses IO from the
+ * first to the last: once it is left, a closed IO may be another file. */
+static co__always_inline int transfer_all(struct co_io *io, int direction,
+		char *data, size_t size, size_t *ret_done)
 {
 	size_t ignored, *done = ret_done != NULL ? ret_done : &ignored;
 	struct iovec part = { data, size };

@@ -62,8 +62,9 @@ void co__loop_release(struct co_loop *loop, void *memory, size_t size)
 	loop->allocator.release(loop->allocator.context, memory, size);
 }
 
-/* What an allocator gives need not begin at a cache line: where the block really
- * begins stands before the first line in it.  The last line is whole, too. */
+/* What an allocator gives need not begin at a cache line: where the block
+ * really begins stands before the first line in it.  The last line is whole,
+ * too. */
 static size_t lines_size(size_t size)
 {
 	return ((size + CO__CACHE_LINE - 1) & ~(size_t)(CO__CACHE_LINE - 1))
@@ -78,7 +79,7 @@ void *co__loop_allocate_lines(struct co_loop *loop, size_t size)
 	if (block == NULL)
 		return NULL;
 	line = (void *)(((uintptr_t)block + sizeof(void *)
-			+ CO__CACHE_LINE - 1) & ~(uintptr_t)(CO__CACHE_LINE - 1));
+		+ CO__CACHE_LINE - 1) & ~(uintptr_t)(CO__CACHE_LINE - 1));
 	line[-1] = block;
 
 	return line;

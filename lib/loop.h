@@ -38,7 +38,7 @@ struct co_loop {
 					 * could not be started */
 	AO_t stop;			/* atomic: not 0: workers return */
 	AO_t refs;			/* atomic: co_loop_ref */
-	AO_t visitors;			/* atomic: threads that tell it something */
+	AO_t visitors;			/* atomic: co__loop_enter */
 	AO_t watches;			/* atomic: watched descriptors */
 	AO_t polled;			/* atomic: descriptors in the poller */
 	AO_t spawned_outside;		/* atomic: tasks, by other threads */

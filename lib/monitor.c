@@ -140,9 +140,10 @@ static co_time longest_period(const struct co_loop *loop)
 	return quarter > PERIOD_MIN ? quarter : PERIOD_MIN;
 }
 
-/* See how long each worker has run what it runs.  The last look was at LAST, and
- * the next was to be after ASKED.  If it comes much later, the process or this
- * thread did not run, and that says nothing of the workers.  Returns the time. */
+/* See how long each worker has run what it runs.  The last look was at LAST,
+ * and the next was to be after ASKED.  If it comes much later, the process or
+ * this thread did not run, and that says nothing of the workers.  Returns the
+ * time. */
 static co_time watch(struct co_loop *loop, co_time last, co_time asked)
 {
 	co_time now = co_now(), passed = now - last;

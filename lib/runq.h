@@ -44,8 +44,9 @@
 #define CO__RUNQ_NEW ((AO_t)1)
 
 struct co__runq {
-	AO_t ring[CO__RUNQ_SIZE];	/* atomic: owner; struct co_task *, perhaps
-					 * with CO__RUNQ_NEW: as it was pushed */
+	AO_t ring[CO__RUNQ_SIZE];	/* atomic: owner; struct co_task *,
+					 * perhaps with CO__RUNQ_NEW: as it
+					 * was pushed */
 	AO_t head;			/* atomic: takers */
 	AO_t tail;			/* atomic: owner */
 };
@@ -127,7 +128,8 @@ static inline struct co_task *co__runq_take(struct co__runq *queue,
 static inline struct co_task *co__runq_take_alone(struct co__runq *queue,
 		bool prefetches)
 {
-	AO_t head = AO_load(&queue->head), length = AO_load(&queue->tail) - head;
+	AO_t head = AO_load(&queue->head);
+	AO_t length = AO_load(&queue->tail) - head;
 
 	if (length == 0)
 		return NULL;

@@ -40,8 +40,8 @@ struct co__slot {
  * own `gate'.
  */
 
-/* any -> ready (any thread).  Wakes the task that waits in it on OBJECT.  Leaves
- * the slot alone and returns true if it is FINAL. */
+/* any -> ready (any thread).  Wakes the task that waits in it on OBJECT.
+ * Leaves the slot alone and returns true if it is FINAL. */
 bool co__slot_raise_unless(struct co__slot *slot, const void *object,
 		AO_t final);
 
@@ -54,8 +54,9 @@ static inline void co__slot_raise(struct co__slot *slot, const void *object)
 }
 
 /* Let the calling task SELF wait on OBJECT, as KIND, until SLOT is raised, or
- * until it is cancelled or its deadline passes.  The slot belongs to OBJECT, and
- * its memory stays what it is.  0 (look again), -ECANCELED or -ETIMEDOUT. */
+ * until it is cancelled or its deadline passes.  The slot belongs to OBJECT,
+ * and its memory stays what it is.  0 (look again), -ECANCELED or
+ * -ETIMEDOUT. */
 int co__slot_wait(struct co_task *self, int kind, const void *object,
 		struct co__slot *slot);
 

@@ -9,7 +9,8 @@
  * than a list that goes through cold control blocks.
  *
  * Ownership   A task in a batch is nobody's, like one in a queue; who takes the
- *             batch takes them all.  A batch is reused, and freed with the loop.
+ *             batch takes them all.  A batch is used again, and is freed with
+ *             the loop.
  * Order       Half of a full queue, the older half, goes to the end.  So a
  *             worker must take batches even while its queue never empties: see
  *             CO__SPILL_TURN in worker.h.

@@ -7,8 +7,8 @@
  *
  * A worker counts its switches, the ticks and ready functions that it runs, and
  * how often its thread went to sleep or asked for events; the monitor looks at
- * the sum, and at which task runs.  If both are
- * as they were at its last look, the worker has run the same thing in between, be
+ * the sum, at which task runs, and at whether the thread waits.  If all are as
+ * they were at its last look, the worker has run the same thing in between, be
  * it that it computes or that it is blocked in the system.  One that sleeps, or
  * waits for events, has nothing to run, and doesn't stall.
  *

@@ -15,7 +15,8 @@
 enum { SPINS_MIN = 128, SPINS_MAX = 512 };
 
 /* What it takes to own a strand: at least as many atomic operations as cost
- * what it costs to lose it again.  Few in explored schedules, which are short. */
+ * what it costs to lose it again.  Few in explored schedules, which are
+ * short. */
 #ifdef CO_EXPLORE
 #define HABIT 1
 #else

@@ -18,8 +18,8 @@
  *
  * Most objects are used by one worker for a long time.  So a worker that has
  * taken a strand some thousand times in a row makes it its own, and takes it by
- * plain stores from then on.  Whoever else wants it takes it away, which costs a
- * system call, and next time it takes twice as many until somebody owns it.
+ * plain stores from then on.  Whoever else wants it takes it away, which costs
+ * a system call, and next time it takes twice as many until somebody owns it.
  *
  * States      free (0), HELD, owned (the address of a seat).
  *
@@ -72,8 +72,8 @@ struct co__strand {
 #define CO__HABIT_LOSS (CO__HABIT_SEAT + 1)
 #define CO__HABIT_LEFT (CO__HABIT_LOSS * 16)
 
-/* In what follows SELF is the calling task if others may run while it waits, and
- * it may be in another thread afterwards; or it is NULL. */
+/* In what follows SELF is the calling task if others may run while it waits,
+ * and it may be in another thread afterwards; or it is NULL. */
 
 /* STRAND was HELD: spin, or let others run, until it may not be. */
 void co__strand_wait(const struct co__strand *strand, struct co_task *self);

@@ -43,15 +43,16 @@ enum co__wait_kind {
 /* The name of a task, written and read a word at a time. */
 #define CO__NAME_WORDS ((CO_TASK_NAME_MAX + 1) / sizeof(AO_t))
 
-/* In the order of how often it is used: a switch needs the first 64 bytes, a wait
- * and its deadline the next, the beginning and the end of a task the third. */
+/* In the order of how often it is used: a switch needs the first 64 bytes, a
+ * wait and its deadline the next, the beginning and the end of a task the
+ * third. */
 struct co_task {
 	struct co__context context;	/* task */
 	struct co__worker *worker;	/* task: who runs it, or ran it last */
 	AO_t wait;			/* atomic: see wait.h */
 	co_time deadline;		/* task: when a wait must end; set by
 					 * co__task_set_deadline */
-	int outcome;			/* whoever claimed the wait, then task */
+	int outcome;			/* who claimed the wait, then task */
 	unsigned char special;		/* task: CO__TASK_... */
 	unsigned char size_class;	/* constant: log2 of the stack size */
 
@@ -61,7 +62,7 @@ struct co_task {
 	AO_t wait_deadline[8 / sizeof(AO_t)];	/* atomic: while armed; CO_NEVER
 					 * if `deadline' is */
 	co_time timer_when;		/* task: see timer.h */
-	AO_t wheel;			/* atomic: struct co__wheel *: in which its
+	AO_t wheel;			/* atomic: struct co__wheel *: where its
 					 * timer is, or 0 */
 	struct co__timer *timer;	/* constant */
 	struct co_loop *loop;		/* constant */
@@ -98,11 +99,12 @@ _Static_assert((CO_TASK_NAME_MAX + 1) % sizeof(AO_t) == 0
 #define CO__TASK_HAS_DEADLINE 1u	/* its deadline is not CO_NEVER */
 #define CO__TASK_MASKED 2u		/* cancellation is hidden */
 #define CO__TASK_PINNED 4u		/* it has a home */
-#define CO__TASK_PAUSES 8u		/* its deadline is no scope's: it sleeps,
-					 * and will have slept long enough */
+#define CO__TASK_PAUSES 8u		/* its deadline is no scope's: it
+					 * sleeps, and will have slept long
+					 * enough */
 
-/* co_spawn_with() for the library itself: the task was spawned at AT, the return
- * address of what the program called. */
+/* co_spawn_with() for the library itself: the task was spawned at AT, the
+ * return address of what the program called. */
 int co__spawn(struct co_loop *loop, const struct co_task_attr *attr,
 		co_task_fn *fn, void *arg, struct co_task **ret_task,
 		const void *at);
@@ -150,7 +152,7 @@ static inline void co__task_set_special(struct co_task *self, unsigned flag,
 			: self->special & ~flag);
 }
 
-/* Let the waits of SELF, the calling task, end at WHEN: its scopes' deadline. */
+/* Let the waits of SELF, the calling task, end at WHEN, as its scopes say. */
 static inline void co__task_set_deadline(struct co_task *self, co_time when)
 {
 	self->deadline = when;
@@ -162,7 +164,7 @@ static inline void co__task_set_deadline(struct co_task *self, co_time when)
 		co__atomic_store_wide(self->wait_deadline, CO_NEVER);
 }
 
-/* The same for a pause, which ends before the scopes do; then set theirs again. */
+/* The same for a pause, which ends before they do; then set theirs again. */
 static inline void co__task_set_pause(struct co_task *self, co_time when)
 {
 	co__task_set_deadline(self, when);

@@ -30,7 +30,7 @@ int co_loop_unref(struct co_loop *loop)
 	co__loop_enter(loop);
 	do {
 		refs = AO_load(&loop->refs);
-		/* Full: what the thread did comes before the end of the loop. */
+		/* Full: what the thread did comes before the loop ends. */
 	} while (refs != 0 && !AO_compare_and_swap_full(&loop->refs, refs,
 			refs - 1));
 	if (refs == 1)

@@ -22,7 +22,8 @@ _Static_assert(CO__WHEEL_NEAR == 1u << NEAR_SHIFT
 static uint64_t tick_of(co_time when)
 {
 	return when <= 0 ? 0
-		: ((uint64_t)when + ((1u << CO__TICK_SHIFT) - 1)) >> CO__TICK_SHIFT;
+		: ((uint64_t)when + ((1u << CO__TICK_SHIFT) - 1))
+		>> CO__TICK_SHIFT;
 }
 
 void co__wheel_init(struct co__wheel *wheel, co_time now)
@@ -80,9 +81,9 @@ static struct co__timer *timer_of(const struct co__list *link)
 	return co__container_of(link, struct co__timer, link);
 }
 
-/* Put TIMER into its list.  The lock is held.  Inlined, as what else there is on
- * the way to sleep: who sleeps among very many should use no more lines of its
- * stack than it needs to park. */
+/* Put TIMER into its list.  The lock is held.  Inlined, as what else there is
+ * on the way to sleep: who sleeps among very many should use no more lines of
+ * its stack than it needs to park. */
 static co__always_inline void link_timer(struct co__wheel *wheel,
 		struct co__timer *timer)
 {
@@ -208,8 +209,8 @@ static inline void prefetch(const struct co_task *task)
 	__builtin_prefetch(&task->kind, 1);
 }
 
-/* Take timers out of the list at INDEX: those that go off now, at most BATCH, to
- * TIMERS, the others to lists of lower levels.  Returns the number of the
+/* Take timers out of the list at INDEX: those that go off now, at most BATCH,
+ * to TIMERS, the others to lists of lower levels.  Returns the number of the
  * former.  The lock is held. */
 static unsigned take_batch(struct co__wheel *wheel, unsigned index,
 		struct co__timer **timers)
@@ -232,9 +233,9 @@ static unsigned take_batch(struct co__wheel *wheel, unsigned index,
 	return n;
 }
 
-/* Let the timers of the list at INDEX go off, or move them down; all, or BATCH of
- * the former.  Claimed tasks go to TASKS.  Returns their number.  The lock is
- * held. */
+/* Let the timers of the list at INDEX go off, or move them down; all, or BATCH
+ * of the former.  Claimed tasks go to TASKS.  Returns their number.  The lock
+ * is held. */
 static unsigned run_list(struct co__wheel *wheel, unsigned index, co_time now,
 		struct co_task **tasks, unsigned *gone_off)
 {

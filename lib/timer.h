@@ -5,11 +5,11 @@
 /*
  * timer.h - one timer a task, in the wheel of a worker
  *
- * The wheel is hierarchical.  A tick is 2^16 ns (66 us).  Level 0 has a list for
- * each of 4,096 ticks (268 ms), the six above it 64 lists each, so that they
- * span all of co_time.  Setting and cancelling take constant time; a timer far
- * away moves down a level at most once per level, so one of less than 268 ms at
- * most once.  A timer goes off up to one tick late, never early.
+ * The wheel is hierarchical.  A tick is 2^16 ns (66 us).  Level 0 has a list
+ * for each of 4,096 ticks (268 ms), the six above it 64 lists each, so that
+ * they span all of co_time.  Setting and cancelling take constant time; a timer
+ * far away moves down a level at most once per level, so one of less than
+ * 268 ms at most once.  A timer goes off up to one tick late, never early.
  *
  * Invariant   Only the task sets its timer.  While EXPIRED is clear in its
  *             wait word, its timer will go off at task->timer_when or earlier
@@ -26,7 +26,7 @@
  *             line (frame.h): so the lists of a hundred thousand are walked in
  *             the caches, and all that a batch needs of its tasks, whose blocks
  *             have left the caches and the address translation, is fetched at
- *             once.  A timer outlives the task and is used again with its block.
+ *             once.  A timer outlives the task, and is used again with it.
  *
  * Locks       A wheel has a spin lock, which nests inside of that of idle.h.
  */
@@ -53,12 +53,12 @@ struct co__timer {
 
 struct co__wheel {
 	struct co__spin lock;
-	AO_t count;		/* atomic: timers in the wheel; lock to change */
+	AO_t count;		/* atomic; lock to change: timers in it */
 	uint64_t now;		/* lock: all up to this tick have gone off */
 	uint64_t near;		/* lock: a bit per word of `occupied' that is
 				 * of level 0 and not 0 */
-	uint64_t occupied[CO__WHEEL_LISTS / 64];	/* lock: a bit per list */
-	struct co__list lists[CO__WHEEL_LISTS];		/* lock; level 0 first */
+	uint64_t occupied[CO__WHEEL_LISTS / 64]; /* lock: a bit per list */
+	struct co__list lists[CO__WHEEL_LISTS];	/* lock; level 0 first */
 };
 
 void co__wheel_init(struct co__wheel *wheel, co_time now);

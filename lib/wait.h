@@ -114,8 +114,8 @@ int co__park(struct co_task *self, enum co__wait_kind kind, const void *object,
  * isn't armed, and still the hook's. */
 int co__wait_arm(struct co__worker *worker, struct co_task *self, AO_t flags);
 
-/* The same without flags.  It is on top of the stack of the task that runs next,
- * so it calls nothing that takes more of that. */
+/* The same without flags.  It is on top of the stack of the task that runs
+ * next, so it calls nothing that takes more of that. */
 static inline int co__wait_arm_plain(struct co__worker *worker,
 		struct co_task *self)
 {
@@ -158,7 +158,8 @@ static inline bool co__wait_claim(struct co_task *task, AO_t ticket,
 /* Whether a claim of TICKET could succeed at this moment. */
 bool co__wait_is_claimable(struct co_task *task, AO_t ticket);
 
-/* armed -> running (any thread), if TASK waits on OBJECT, whichever its wait. */
+/* armed -> running (any thread), if TASK waits on OBJECT, whichever its
+ * wait. */
 bool co__wait_claim_on(struct co_task *task, const void *object);
 
 /* The deadline of SELF has ended a call: tell the scope whose deadline it is.

@@ -116,7 +116,7 @@ static bool tell_once(struct co__worker *worker, struct co_io *io)
 	struct co_resume_node *node = watching_node(io);
 
 	if (node == NULL
-			|| (events & ~EVENTS) != tag_of(AO_load(&io->generation)))
+		|| (events & ~EVENTS) != tag_of(AO_load(&io->generation)))
 		return false;
 	events &= AO_load(&io->interest) | CO_HANGUP | CO_ERROR;
 	if (events == 0)

@@ -13,8 +13,8 @@
 #include <dlfcn.h>
 #include <link.h>
 
-/* The address in the file of what is at ADDRESS.  A module lies where the system
- * put it, but for a program that was linked for a fixed place. */
+/* The address in the file of what is at ADDRESS.  A module lies where the
+ * system put it, but for a program that was linked for a fixed place. */
 static uintptr_t in_file(const Dl_info *module, uintptr_t address)
 {
 	const ElfW(Ehdr) *header = module->dli_fbase;

@@ -37,8 +37,8 @@ unsigned co__worker_random(struct co__worker *worker)
 
 static void push_pinned(struct co_task *task);
 
-/* What is seldom to be done with TASK, which only lets others run: it is pinned,
- * or the queue was full, or it isn't what runs next. */
+/* What is seldom to be done with TASK, which only lets others run: it is
+ * pinned, or the queue was full, or it isn't what runs next. */
 static co__noinline void requeue_slowly(struct co__worker *worker,
 		struct co_task *task, bool is_queued)
 {
@@ -317,14 +317,14 @@ void co__ready(struct co_task *task)
 	older = AO_load(&worker->next);
 	if (older == 0) {
 		/* Only the owner makes it non-zero.  Release: pairs with
-		 * take_next of a thief. */
+		 * co__near_take_next of a thief. */
 		AO_store_release(&worker->next, (AO_t)task);
 		if (co__unlikely(AO_load(&worker->eager) != 0))
 			tell_eagerly(worker);
 		if (co__runq_length(&worker->queue) == 0)
 			return;
 	} else {
-		/* Full: it is ours again, or a thief's; pairs with take_next. */
+		/* Full: it is ours again, or a thief's; as above. */
 		if (AO_compare_and_swap_full(&worker->next, older, (AO_t)task))
 			co__near_push(worker, (struct co_task *)older);
 		else	/* a thief took it; release as above */

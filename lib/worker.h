@@ -70,16 +70,17 @@ struct co__worker {
 	/* The owner's: the thread that runs it. */
 	AO_t current;			/* relaxed: struct co_task *, the task
 					 * that runs, or 0 */
-	struct co_task *preferred;	/* what the scheduler runs next, or NULL;
-					 * always NULL while a task runs */
-	co__park_fn *hook;		/* to be called after the switch; NULL: who
-					 * was left goes to the end of the queue */
+	struct co_task *preferred;	/* what the scheduler runs next; NULL
+					 * while a task runs */
+	co__park_fn *hook;		/* to be called after the switch; NULL:
+					 * who was left goes to the end of the
+					 * queue */
 	struct co_task *hook_task;	/* who was left; NULL: the scheduler */
 	void *hook_arg;
 	AO_t switches;			/* relaxed: switches so far */
-	unsigned next_streak;		/* turns that the slot had in a row; once
-					 * CO__NEXT_STREAK, the oldest in the
-					 * queue is next */
+	unsigned next_streak;		/* turns of the slot in a row; once they
+					 * are CO__NEXT_STREAK, the oldest in
+					 * the queue is next */
 	co_time turn_ends;		/* see CO__TURN */
 	co_time looked;			/* when it looked around last */
 	co_time trims_next;		/* see CO__TRIM_TICK */
@@ -110,11 +111,12 @@ struct co__worker {
 	AO_t stuck_at;			/* atomic: value of `switches' at which
 					 * the monitor allowed to steal all */
 	AO_t eager;			/* relaxed: wake-ups for which the slot
-					 * is open, this one included: Sharing */
+					 * is open, with this one: Sharing */
 	struct co__bias bias;		/* of `next' and `queue': near.h */
-	AO_t seen_at;			/* monitor: `switches' at its last look */
-	AO_t clock;			/* relaxed: the stamp of the last look at
-					 * the clock, its own or the monitor's */
+	AO_t seen_at;			/* monitor: `switches' when it looked */
+	AO_t clock;			/* relaxed: the stamp of the last look
+					 * at the clock, its own or the
+					 * monitor's */
 	struct co__runq queue;
 	struct co_queue pinned;		/* put: anyone; get: owner */
 	/* All look at it, so it isn't in the line of the queue's ends. */
@@ -133,7 +135,7 @@ struct co__worker {
 
 /* Of this thread; for co__worker_get only. */
 extern _Thread_local struct co__worker *co__worker_here
-		__attribute__((tls_model("initial-exec"), visibility("hidden")));
+	__attribute__((tls_model("initial-exec"), visibility("hidden")));
 
 /* The worker of this thread, or NULL.  A task may be in another thread after
  * each switch, but compilers take the address of a thread-local variable for
@@ -238,8 +240,9 @@ void co__worker_run(struct co__worker *worker);
  * must own it.  From here on it may run, or be gone. */
 void co__ready(struct co_task *task);
 
-/* Append TASK, which isn't pinned, to the queue of WORKER, which is that of this
- * thread and of the task's loop; tell the idle if it isn't the only one there. */
+/* Append TASK, which isn't pinned, to the queue of WORKER, which is that of
+ * this thread and of the task's loop; tell the idle if it isn't the only one
+ * there. */
 void co__worker_add(struct co__worker *worker, struct co_task *task);
 
 /* co__ready for a task that doesn't go to the queue of this thread. */
@@ -270,8 +273,8 @@ static inline bool co__worker_has_taken(const struct co__worker *worker,
 void co__worker_park_on_scheduler(struct co_task *self, co__park_fn *hook,
 		void *arg);
 
-/* The next task, or NULL if the loop stops.  Sleeps while there is none.  On the
- * scheduler's stack. */
+/* The next task, or NULL if the loop stops.  Sleeps while there is none.  On
+ * the scheduler's stack. */
 struct co_task *co__find_task(struct co__worker *worker);
 
 /* Whether some queue of the loop has work that WORKER could take. */

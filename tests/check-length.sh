@@ -1,7 +1,8 @@
 #!/bin/sh
 # SPDX-License-Identifier: MIT
 #
-# No function is longer than 60 lines, no file than 500 lines of code.
+# No function is longer than 60 lines, no file than 500 lines of code, no line
+# than 80 columns.
 
 cd "${top_srcdir:-$(dirname "$0")/..}" || exit 1
 
@@ -25,6 +26,12 @@ big=$(awk '
 	END { for (name in lines) if (lines[name] > 500)
 		print name ": " lines[name] " lines of code" }' $files)
 
-[ -z "$long$big" ] && exit 0
-printf '%s\n%s\n' "$long" "$big"
+wide=$(for file in $files
+do
+	expand "$file" | awk -v name="$file" 'length($0) > 80 {
+		print name ":" NR ": " length($0) " columns" }'
+done)
+
+[ -z "$long$big$wide" ] && exit 0
+printf '%s\n' "$long" "$big" "$wide"
 exit 1

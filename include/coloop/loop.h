@@ -47,7 +47,7 @@ struct co_stall {
 	co_time duration;	/* how long it has run, at least */
 	const void *spawned_at;	/* an address in what spawned the task */
 	long thread;		/* the system's number of the thread, or 0 */
-	const char *text;	/* all of that as a sentence without a newline */
+	const char *text;	/* all of that as a sentence, without newline */
 };
 
 /* Told of a stall, once, while it goes on.  It is called in a thread that runs
@@ -198,15 +198,15 @@ struct co_loop_stats {
 	uint64_t reserved[1];
 };
 
-/* Read the figures.  They are exact while the loop doesn't run; else each is what
- * it was at some moment of the call.  Any thread.  STATS->size must be set.
- * -EINVAL. */
+/* Read the figures.  They are exact while the loop doesn't run; else each is
+ * what it was at some moment of the call.  Any thread.  STATS->size must be
+ * set.  -EINVAL. */
 CO_API int co_loop_stats(struct co_loop *loop, struct co_loop_stats *stats);
 
-/* Write to the file descriptor FD, in words, what LOOP is and has done, what each
- * of its threads does, and a line for each task: its name, its state, what it
- * waits for and for how long, and where it was spawned.  While the loop runs it
- * is approximate.  Any thread.  -EINVAL, or what write(2) said. */
+/* Write to the file descriptor FD, in words, what LOOP is and has done, what
+ * each of its threads does, and a line for each task: its name, its state, what
+ * it waits for and for how long, and where it was spawned.  While the loop runs
+ * it is approximate.  Any thread.  -EINVAL, or what write(2) said. */
 CO_API int co_loop_dump(struct co_loop *loop, int fd);
 
 /* Make a loop with default options, run FN(ARG) as its first task, and when

@@ -26,7 +26,8 @@ struct co_stack_node {
 };
 
 struct co_stack {
-	size_t top_;	/* atomic: address of the top node, bit 0: being popped */
+	size_t top_;	/* atomic: address of the top node; bit 0: it is being
+			 * popped */
 };
 
 #define CO_STACK_INIT { 0 }

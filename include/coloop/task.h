@@ -95,7 +95,8 @@ typedef void co_parked_fn(struct co_task *task, void *arg);
  * that.  A cancellation or a deadline is looked at when PARKED has returned.
  * 0: resumed.  -ECANCELED, -ETIMEDOUT: not resumed; then the caller must take
  * back the handle from whom PARKED gave it to, if it was called: it isn't if
- * the task was cancelled or the deadline had passed before.  -EPERM, -EINVAL. */
+ * the task was cancelled or the deadline had passed before.
+ * -EPERM, -EINVAL. */
 CO_API int co_suspend(co_parked_fn *parked, void *arg);
 
 /* Let TASK return from co_suspend().  Never runs it inline.  Any thread.
