@@ -256,7 +256,7 @@ static int accept_one(struct server *server, struct co_io *listener,
 static bool is_exhaustion(int rc)
 {
 	return rc == -EMFILE || rc == -ENFILE || rc == -ENOBUFS
-			|| rc == -ENOMEM || rc == -ENOSPC || rc == -EAGAIN;
+			|| rc == -ENOMEM || rc == -ENOSPC;
 }
 
 static bool listens(const struct co_io *io)
