@@ -135,8 +135,8 @@ void co__frames_visit(struct co_loop *loop,
 /* The size of a page, once a frame has been made. */
 size_t co__frame_page_size(void);
 
-/* The smallest size class of SIZE bytes, and of two pages, or 0 if there is none:
- * where pages have 64 KiB a smaller frame would be all guard. */
+/* The smallest size class of SIZE bytes, and of two pages, or 0 if there is
+ * none: where pages have 64 KiB a smaller frame would be all guard. */
 unsigned co__frame_class(size_t size);
 
 /* The task in whose guard page ADDRESS is, or NULL.  Async-signal-safe. */

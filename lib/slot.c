@@ -20,8 +20,8 @@
  *
  * Abroad      Both S4 and R3 may come when the wait is over.  Within a loop the
  *             memory is still a slot's and a task's, but the one loop may be
- *             destroyed while the other runs.  So there the hook, from S1 to S2,
- *             and who raises, from R1 to R3, hold the slot, and the waiter
+ *             destroyed while the other runs.  So there the hook, from S1 to
+ *             S2, and who raises, from R1 to R3, hold the slot, and the waiter
  *             withdraws when nobody does: then neither touches what is not its
  *             own any more.  Nor is S4 needed, for R1 waits for S2.
  */

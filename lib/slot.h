@@ -13,8 +13,8 @@
  *	any   -> ready	who raises it
  *	ready -> empty	the owner of the slot, when it uses the readiness up
  *
- * A task of another loop waits ABROAD: the word has that bit beside the task, and
- * HELD while its hook, or who raises the slot, uses both: see slot.c.
+ * A task of another loop waits ABROAD: the word has that bit beside the task,
+ * and HELD while its hook, or who raises the slot, uses both: see slot.c.
  *
  * The waiter may be woken without the slot being ready (see co__slot_raise):
  * it looks again, in a loop.
@@ -34,10 +34,10 @@ struct co__slot {
 };
 
 /*
- * But for who waits abroad, the last user of a slot is the hook of who waits in
- * it, perhaps after the wait is over: so a slot lies in memory that stays a slot
- * while the loop lives, a co_io or a task.  For anything else a task waits in its
- * own `gate'.
+ * But for who waits abroad, the last user of a slot is the hook of who waits
+ * in it, perhaps after the wait is over: so a slot lies in memory that stays a
+ * slot while the loop lives, a co_io or a task.  For anything else a task waits
+ * in its own `gate'.
  */
 
 /* any -> ready (any thread).  Wakes the task that waits in it on OBJECT.

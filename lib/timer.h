@@ -71,8 +71,8 @@ co_time co__wheel_next(struct co__wheel *wheel);
  * tasks' loop. */
 unsigned co__wheel_run(struct co__wheel *wheel, co_time now);
 
-/* Whether some task with a timer in this wheel waits for a deadline, or is about
- * to be made ready.  Asked while no worker of its loop runs a task. */
+/* Whether some task with a timer in this wheel waits for a deadline, or is
+ * about to be made ready.  Asked while no worker of its loop runs a task. */
 bool co__wheel_is_waited_for(struct co__wheel *wheel);
 
 /* Set the timer of TASK to WHEN, in WHEEL, and clear EXPIRED.  The task or its

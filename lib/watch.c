@@ -46,8 +46,8 @@ static struct co_resume_node *watching_node(struct co_io *io)
 	return (struct co_resume_node *)AO_load_acquire(&io->node);  /* T3 */
 }
 
-/* Whether TOLD, which ready() knows, is said of FD by poll(2) for ever.  An error
- * of a socket is taken by who reads it; that of a pipe's end stays. */
+/* Whether TOLD, which ready() knows, is said of FD by poll(2) for ever.  An
+ * error of a socket is taken by who reads it; that of a pipe's end stays. */
 static bool lasts(int fd, AO_t told)
 {
 	int type;

@@ -97,10 +97,10 @@ struct co__worker {
 	struct co__frame_cache frames;
 	AO_t fd_waits;			/* relaxed: parked minus resumed here */
 	AO_t spawned, ended;		/* relaxed: tasks */
-	AO_t steals, polls, naps, events, timers;	/* relaxed: counts */
+	AO_t steals, polls, naps, events, timers;	/* relaxed */
 	AO_t calls;			/* relaxed: of ticks' run and of ready */
 	AO_t doing;			/* relaxed: enum co__doing */
-	const void *watching;		/* the fd whose node runs, or NULL */
+	const void *watching;		/* the fd whose node runs */
 	AO_t awaiting;			/* atomic: the fd whose node's end that
 					 * node waits for, or 0; see watch.c */
 	struct co__poll_event polled[CO__EVENTS];
