@@ -194,13 +194,31 @@ bool co__worker_sees_work(struct co__worker *worker)
 			|| co__loop_has_work(worker->loop);
 }
 
+/* Whether this look around is the first of COUNT, a power of two. */
+static bool is_one_look_of(const struct co__worker *worker, unsigned count)
+{
+	return AO_load(&worker->switches) % (count * (worker->look_mask + 1))
+			== 0;
+}
+
 /* Whether to ask for events though there are tasks to run.  While many are
- * queued, events would only make the queue longer than the caches can hold. */
+ * queued, events would only make the queue longer than the caches can hold;
+ * that is nothing to tasks that take long. */
 static bool is_time_to_poll(struct co__worker *worker)
 {
 	return co__runq_length(&worker->queue) < CO__LOOK_AROUND
-			|| AO_load(&worker->switches) / CO__LOOK_AROUND
-			% POLL_AT_LEAST == 0;
+			|| worker->look_mask < CO__LOOK_AROUND - 1
+			|| is_one_look_of(worker, POLL_AT_LEAST);
+}
+
+/* The switches since the last look have taken PASSED.  Let so many lie between
+ * two that they take half a CO__TURN or more, but not a whole one. */
+static void set_look_mask(struct co__worker *worker, co_time passed)
+{
+	for (; passed > CO__TURN && worker->look_mask > 0; passed /= 2)
+		worker->look_mask /= 2;
+	if (passed < CO__TURN / 4 && worker->look_mask < CO__LOOK_AROUND - 1)
+		worker->look_mask = 2 * worker->look_mask + 1;
 }
 
 static unsigned longer(unsigned patience)
@@ -230,8 +248,8 @@ void co__near_set_bias(struct co__worker *worker, bool fine)
 /* Look at everything that co__near_pick doesn't. */
 static void look_around(struct co__worker *worker)
 {
-	co_time now = co_now();
-	bool fine = now - worker->looked < CO__FINE * CO__LOOK_AROUND;
+	co_time now = co_now(), passed = now - worker->looked;
+	bool fine = passed < CO__FINE * (co_time)(worker->look_mask + 1);
 	bool was_fine = AO_load(&worker->fine) != 0;
 
 	worker->looked = now;
@@ -249,10 +267,13 @@ static void look_around(struct co__worker *worker)
 	co__near_trim(worker, now);
 	run_timers(worker, now, GRACE);
 	take_injected(worker);
-	if (AO_load(&worker->switches) % CO__SPILL_TURN == 0)
+	if (is_one_look_of(worker, CO__SPILL_LOOKS))
 		take_spilled(worker);
 	if (AO_load(&worker->loop->polled) != 0 && is_time_to_poll(worker))
 		co__idle_poll(worker);
+	if (!worker->has_slept)
+		set_look_mask(worker, passed);
+	worker->has_slept = false;
 }
 
 struct co_task *co__find_task(struct co__worker *worker)
@@ -261,7 +282,7 @@ struct co_task *co__find_task(struct co__worker *worker)
 	co_time grace = GRACE;
 	struct co_task *task;
 
-	if (co__near_is_time_to_look(AO_load(&worker->switches)))
+	if (co__near_is_time_to_look(worker, AO_load(&worker->switches)))
 		look_around(worker);
 	while (!AO_load_acquire(&loop->stop)) { /* pairs with co__loop_end */
 		task = take_preferred(worker);
@@ -286,6 +307,7 @@ struct co_task *co__find_task(struct co__worker *worker)
 		AO_store(&worker->fine, 0);
 		co__near_set_bias(worker, false);
 		co__idle_sleep(worker);
+		worker->has_slept = true;
 		grace = 0;	/* it woke for anybody's timers */
 	}
 

@@ -164,10 +164,12 @@ static inline void co__near_trim(struct co__worker *worker, co_time now)
 	co__depot_trim(&worker->loop->frames.depot, now);
 }
 
-/* Whether it is the scheduler's turn, which looks further. */
-static inline bool co__near_is_time_to_look(AO_t switches)
+/* Whether after so many SWITCHES it is the scheduler's turn, which looks
+ * further. */
+static inline bool co__near_is_time_to_look(const struct co__worker *worker,
+		AO_t switches)
 {
-	return switches % CO__LOOK_AROUND == 0;
+	return (switches & worker->look_mask) == 0;
 }
 
 /* The running task leaves: count that.  Returns whether it is the scheduler's
@@ -178,7 +180,7 @@ static inline bool co__near_count(struct co__worker *worker)
 
 	AO_store(&worker->switches, switches);
 
-	return co__near_is_time_to_look(switches);
+	return co__near_is_time_to_look(worker, switches);
 }
 
 #endif

@@ -13,7 +13,7 @@
  *             the loop.
  * Order       Half of a full queue, the older half, goes to the end.  So a
  *             worker must take batches even while its queue never empties: see
- *             CO__SPILL_TURN in worker.h.
+ *             CO__SPILL_LOOKS in worker.h.
  */
 
 #include "spin.h"

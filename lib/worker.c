@@ -384,6 +384,7 @@ void co__worker_run(struct co__worker *worker)
 	co__checked_adopt(&worker->checked);
 	AO_store(&worker->clock, co__stamp(co_now()));
 	AO_store(&worker->doing, CO__WORKS);
+	worker->has_slept = true;
 	while ((task = co__find_task(worker)) != NULL)
 		switch_from_scheduler(worker, task);
 	/* What it was about to run any thread may take in the next run. */
@@ -403,6 +404,7 @@ int co__worker_init(struct co__worker *worker, struct co_loop *loop,
 	worker->random = 0x9e3779b9u * (index + 1);
 	worker->stuck_at = (AO_t)-1;
 	worker->patience = CO__PATIENCE_MIN;
+	worker->look_mask = CO__LOOK_AROUND - 1;
 	co__near_set_bias(worker, false);
 	co_queue_init(&worker->pinned);
 	co__wheel_init(&worker->wheel, co_now());

@@ -17,8 +17,9 @@
  *             the queue, a child that ends prefers its parent to both; but once
  *             in CO__TURN the oldest in the queue is next.  Every
  *             CO__LOOK_AROUND switches the scheduler looks at timers, the
- *             inject queue and the poller, and every CO__SPILL_TURN switches it
- *             takes a batch of those that the queue had no room for.
+ *             inject queue and the poller; or twice, four times ... as often
+ *             if these take longer than CO__TURN.  At each CO__SPILL_LOOKS
+ *             looks it takes a batch of those that the queue had no room for.
  * Sharing     Tasks that run for less than CO__FINE from switch to switch most
  *             likely talk to each other, and to spread them costs more than it
  *             gains: a cache line from another core takes 55 ns, a wake-up of a
@@ -49,7 +50,7 @@
 #include "wait.h"
 
 #define CO__LOOK_AROUND 64u
-#define CO__SPILL_TURN (8 * CO__LOOK_AROUND)
+#define CO__SPILL_LOOKS 8u
 #define CO__FINE (400 * CO_NANOSECOND)
 #define CO__FEW 16u
 #define CO__EAGER 16u
@@ -78,11 +79,14 @@ struct co__worker {
 	struct co_task *hook_task;	/* who was left; NULL: the scheduler */
 	void *hook_arg;
 	AO_t switches;			/* relaxed: switches so far */
+	AO_t look_mask;			/* it looks around when these bits of
+					 * `switches' are 0 */
 	unsigned next_streak;		/* turns of the slot in a row; once they
 					 * are CO__NEXT_STREAK, the oldest in
 					 * the queue is next */
 	co_time turn_ends;		/* see CO__TURN */
 	co_time looked;			/* when it looked around last */
+	bool has_slept;			/* since then, or it has just begun */
 	co_time trims_next;		/* see CO__TRIM_TICK */
 	AO_t visits;			/* of the bias, at the last turn */
 	unsigned quiet_turns;		/* since one in which somebody came */
@@ -98,9 +102,9 @@ struct co__worker {
 	AO_t fd_waits;			/* relaxed: parked minus resumed here */
 	AO_t spawned, ended;		/* relaxed: tasks */
 	AO_t steals, polls, naps, events, timers;	/* relaxed */
-	AO_t calls;			/* relaxed: of ticks' run and of ready */
+	AO_t calls;			/* relaxed: of ticks and of ready() */
 	AO_t doing;			/* relaxed: enum co__doing */
-	const void *watching;		/* the fd whose node runs */
+	const void *watching;		/* the fd whose node runs, or NULL */
 	AO_t awaiting;			/* atomic: the fd whose node's end that
 					 * node waits for, or 0; see watch.c */
 	struct co__poll_event polled[CO__EVENTS];

@@ -643,6 +643,49 @@ CO_TEST(time, the_scope_of_a_block_ends_however_it_is_left)
 	return 0;
 }
 
+/* --- Beside who computes ---------------------------------------------- */
+
+struct computer {
+	struct test_counter turns;
+	AO_t over;		/* atomic: 1 when it is to end */
+};
+
+static int compute_in_turns(void *arg)
+{
+	struct computer *computer = arg;
+
+	while (AO_load(&computer->over) == 0) {
+		co_time end = co_after(CO_MILLISECOND);
+
+		while (co_now() < end)
+			continue;
+		counter_add(&computer->turns, 1);
+		CO_EXPECT_EQ(co_yield(), 0);
+	}
+	return 0;
+}
+
+/* The turns of a millisecond are so long that a thread looks at its timers after
+ * each few of them.  It has to find out; then each sleep takes some turns. */
+CO_TEST_ON_ONE_THREAD(time, turns_that_are_long_make_no_sleep_longer)
+{
+	enum { SLEEPS = 10, TURNS = 16 };
+	struct computer computer = { { 0 }, 0 };
+	struct co_task *task = spawn_or_die(NULL, compute_in_turns, &computer);
+	size_t begun;
+
+	(void)arg;
+	while (counter_get(&computer.turns) < 200)
+		CO_EXPECT_EQ(co_yield(), 0);
+	begun = counter_get(&computer.turns);
+	for (int i = 0; i < SLEEPS; i++)
+		CO_EXPECT_EQ(co_sleep(CO_MILLISECOND), 0);
+	CO_EXPECT(counter_get(&computer.turns) - begun < SLEEPS * TURNS);
+	AO_store(&computer.over, 1);
+	CO_EXPECT_EQ(join_or_die(task), 0);
+	return 0;
+}
+
 /* --- Races ------------------------------------------------------------ */
 
 static int sleep_briefly_in_scopes(void *arg)
