@@ -16,6 +16,18 @@
 #include "wait.h"
 #include "worker.h"
 
+/* How late the coarse clock is at most: a tick of a slow system. */
+#define COARSE_TICK (10 * CO_MILLISECOND)
+
+/* WHEN may be in the past.  Then it has passed, though the coarse clock, which
+ * a call that need not wait looks at, may not be there yet. */
+static void note_past(struct co_task *self, co_time when)
+{
+	if (when < co__clock_coarse() + COARSE_TICK && when > self->passed
+			&& when <= co_now())
+		self->passed = when;
+}
+
 int co_deadline_begin(struct co_deadline *scope, co_time when)
 {
 	struct co_task *self = co_self();
@@ -30,6 +42,7 @@ int co_deadline_begin(struct co_deadline *scope, co_time when)
 	scope->expired_ = 0;
 	if (self == NULL)
 		return -EPERM;
+	note_past(self, when);
 	scope->outer_ = self->scope;
 	if (scope->outer_ != NULL && scope->outer_->effective_ <= when)
 		scope->effective_ = scope->outer_->effective_;

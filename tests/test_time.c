@@ -643,6 +643,23 @@ CO_TEST(time, the_scope_of_a_block_ends_however_it_is_left)
 	return 0;
 }
 
+/* --- In the past ------------------------------------------------------ */
+
+/* Also what need not wait fails, though the coarse clock is late. */
+CO_TEST(time, a_scope_whose_deadline_is_in_the_past_lets_nothing_succeed)
+{
+	(void)arg;
+	for (int i = 0; i < 100; i++) {
+		struct co_deadline scope;
+
+		CO_EXPECT_EQ(co_deadline_begin(&scope, co_now()), 0);
+		CO_EXPECT_EQ(co_yield(), -ETIMEDOUT);
+		CO_EXPECT_EQ(co_deadline_end(&scope), -ETIMEDOUT);
+		CO_EXPECT_EQ(co_yield(), 0);
+	}
+	return 0;
+}
+
 /* --- Beside who computes ---------------------------------------------- */
 
 struct computer {
