@@ -78,7 +78,7 @@ struct co_task {
 					 * call that spawned it */
 	struct co_deadline *scope;	/* task: the innermost deadline scope */
 	co_time passed;			/* task: the latest deadline that it, or
-					 * one before it, knows to have passed */
+					 * one before it, knows to be over */
 	int result;			/* task, then who joins */
 	unsigned stack_id;		/* constant: for checkers */
 	struct co__slot gate;		/* atomic: for waits of the task on what
