@@ -5,6 +5,8 @@
  *
  *	echo_server [ADDRESS] [PORT]
  *
+ *	cc echo_server.c -o echo_server $(pkg-config --cflags --libs coloop)
+ *
  * Port 0 lets the system choose.  SIGINT or SIGTERM ends the program: it stops
  * listening, cancels the connections that are left, and waits for them.
  */

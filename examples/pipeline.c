@@ -5,6 +5,8 @@
  *
  *	pipeline [N]
  *
+ *	cc pipeline.c -o pipeline $(pkg-config --cflags --libs coloop)
+ *
  * The first task of the chain counts 2, 3, 4, ...  Each number that comes out
  * at the end of the chain is a prime, and adds a task to the chain that lets
  * through what that prime doesn't divide.  The tasks run on all threads at
