@@ -128,7 +128,7 @@ static int adopt_elsewhere(struct co_loop *loop, int fd, struct co_io **ret_io)
 
 int co__io_adopt(struct co_loop *loop, int fd, struct co_io **ret_io)
 {
-	struct co_io *io;
+	struct co_io *io = NULL;
 	int rc = try_adopt(loop, fd, &io);
 
 	if (rc == -EEXIST) {
