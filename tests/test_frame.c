@@ -834,7 +834,8 @@ Test(frame, a_hundred_thousand_need_few_mappings)
 {
 	static struct co__frame_cache cache;
 	struct co_loop *loop = loop_or_die(1);
-	size_t before = count_mappings(), count = CO_TEST_SCALE(100000);
+	size_t before = count_mappings();
+	size_t count = test_tasks_at_once(CO_TEST_SCALE(100000));
 	struct co_task *task = NULL;
 	char *low;
 
