@@ -535,8 +535,8 @@ static int lead_with_name(void *name)
 /* Other lines are of threads that were kept from running. */
 static void expect_line(const char *all, const char *name)
 {
-	char part[80], *end;
-	const char *at, *text;
+	char part[80];
+	const char *at, *text, *end;
 
 	snprintf(part, sizeof part, " \"%s\" has run for ", name);
 	at = strstr(all, part);
