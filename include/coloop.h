@@ -10,6 +10,7 @@
 
 #include <coloop/base.h>
 #include <coloop/channel.h>
+#include <coloop/errno.h>
 #include <coloop/io.h>
 #include <coloop/lock.h>
 #include <coloop/locked.h>

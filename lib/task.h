@@ -77,8 +77,8 @@ struct co_task {
 	AO_t spawned_at;		/* relaxed: the return address of the
 					 * call that spawned it */
 	struct co_deadline *scope;	/* task: the innermost deadline scope */
-	co_time passed;			/* task: the latest deadline that it, or
-					 * one before it, knows to be over */
+	co_time passed;			/* task: the latest deadline that it
+					 * (or one before it) knows is over */
 	int result;			/* task, then who joins */
 	unsigned stack_id;		/* constant: for checkers */
 	struct co__slot gate;		/* atomic: for waits of the task on what

@@ -7,7 +7,7 @@
 
 cd "${top_srcdir:-$(dirname "$0")/..}" || exit 1
 
-standard='stddef.h stdint.h sys/socket.h sys/types.h sys/uio.h'
+standard='errno.h stddef.h stdint.h sys/socket.h sys/types.h sys/uio.h'
 failed=0
 
 for header in include/coloop.h include/coloop/*.h include/coloop/*.h.in

@@ -8,7 +8,8 @@
  * Errors      Functions that can fail return 0 or a count on success and a
  *             negative errno value on failure.  The variable errno is never
  *             part of the interface: it belongs to a thread, and a task may
- *             change threads in every blocking call.
+ *             change threads in every blocking call.  <coloop/errno.h> sees to
+ *             it that who reads it reads that of the thread.
  * Outputs     Arguments named ret_... come last, but for the room that they
  *             have, and are written on success only, if nothing else is said.
  */
@@ -24,5 +25,7 @@
 #define CO_WRITABLE 2u	/* there is room to write */
 #define CO_HANGUP   4u	/* the peer closed, or shut down its writing half */
 #define CO_ERROR    8u	/* the descriptor has an error to report */
+
+#include <coloop/errno.h>
 
 #endif
