@@ -20,6 +20,9 @@
 /* Marks what the shared library exports. */
 #define CO_API __attribute__((visibility("default")))
 
+/* Whoever ignores the result goes on as if nothing had been wrong. */
+#define CO_MUST_CHECK __attribute__((warn_unused_result))
+
 /* What can happen on a file descriptor; bits of a mask. */
 #define CO_READABLE 1u	/* bytes, a connection or the end of the stream wait */
 #define CO_WRITABLE 2u	/* there is room to write */

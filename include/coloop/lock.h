@@ -32,7 +32,7 @@ CO_API int co_lock_deinit(struct co_lock *lock);
 /* Wait until the lock is the caller's.  0: it is.  -ECANCELED, -ETIMEDOUT,
  * -EPERM (not a task), -EINVAL (NULL): it is not.  A task that holds the lock
  * and acquires it again waits for ever. */
-CO_API int co_lock_acquire(struct co_lock *lock);
+CO_API CO_MUST_CHECK int co_lock_acquire(struct co_lock *lock);
 
 /* Take the lock if it is free.  -EAGAIN: it isn't.  Any thread. */
 CO_API int co_lock_try_acquire(struct co_lock *lock);

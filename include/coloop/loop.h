@@ -201,7 +201,14 @@ struct co_loop_stats {
 /* Read the figures.  They are exact while the loop doesn't run; else each is
  * what it was at some moment of the call.  Any thread.  STATS->size must be
  * set.  -EINVAL. */
+#if defined __cplusplus && defined __GNUC__
+#pragma GCC diagnostic push
+#pragma GCC diagnostic ignored "-Wshadow"	/* it's called like the struct */
+#endif
 CO_API int co_loop_stats(struct co_loop *loop, struct co_loop_stats *stats);
+#if defined __cplusplus && defined __GNUC__
+#pragma GCC diagnostic pop
+#endif
 
 /* Write to the file descriptor FD, in words, what LOOP is and has done, what
  * each of its threads does, and a line for each task: its name, its state, what

@@ -18,8 +18,8 @@ static struct explore_peer *peer;	/* of the first socket */
 static struct co_io *io;
 static char buffer[8];
 
-/* Run FN in a loop of two, and OTHER_END in another thread.  The first socket is
- * FN's argument; it takes ROOM bytes at first. */
+/* Run FN in a loop of two, and OTHER_END in another thread.  The first socket
+ * is FN's argument; it takes ROOM bytes at first. */
 static void run(co_task_fn *fn, void *(*other_end)(void *), unsigned room)
 {
 	long number = explore_socket(room, &peer);
@@ -316,7 +316,7 @@ static void run_adopt(void)
 
 /* --- Watching ------------------------------------------------------------- */
 
-/* The functions of both nodes are the same; each knows a socket by itself. */
+/* A socket, and what its node has received. */
 struct watch {
 	struct co_resume_node node;
 	int number;
@@ -325,7 +325,7 @@ struct watch {
 	AO_t over;		/* atomic: 1 when it must not run any more */
 };
 
-static struct watch first, second;
+static struct watch first, second, other;
 static AO_t all_came;		/* atomic: 1 when three bytes were received */
 
 /* It is never in two threads at once. */
@@ -395,11 +395,13 @@ static void run_watch(void)
 }
 
 /* The watch ends at any time; then the number is another file's, of which the
- * second node learns all, and the first nothing. */
+ * second node learns all, and the first nothing.  It isn't the last watch, whose
+ * end wakes others. */
 static int watch_next(void *arg)
 {
-	struct explore_peer *next_peer;
+	struct explore_peer *next_peer, *other_peer;
 
+	begin_watch(&other, explore_socket(0, &other_peer));
 	begin_watch(&first, (int)(long)arg);
 	explore_expect(co_yield(), 0);
 	end_watch(&first);
@@ -412,7 +414,9 @@ static int watch_next(void *arg)
 	while (AO_load(&all_came) == 0)
 		explore_expect(co_yield(), 0);
 	end_watch(&second);
+	end_watch(&other);
 	co__fd_close(second.number);
+	co__fd_close(other.number);
 
 	return 0;
 }
@@ -422,18 +426,26 @@ static void run_watch_next(void)
 	run(watch_next, send_one_or_nothing, 0);
 }
 
-/* What the first node has not read the second is told of. */
+static void receive_nothing(struct co_resume_node *node, unsigned events)
+{
+	(void)node;
+	explore_expect(events, CO_READABLE);
+}
+
+/* What the first node was told of, and left, the second is told of. */
 static int change_watch(void *arg)
 {
-	begin_watch(&first, (int)(long)arg);
-	second = first;
-	explore_expect(co_loop_mod_fd(co_loop_current(), first.number,
+	make_watch(&second, (int)(long)arg);
+	first.node.ready = receive_nothing;
+	explore_expect(co_loop_add_fd(co_loop_current(), second.number,
+			CO_READABLE, &first.node), 0);
+	explore_expect(co_yield(), 0);
+	explore_expect(co_loop_mod_fd(co_loop_current(), second.number,
 			CO_READABLE, &second.node), 0);
-	while (AO_load(&first.inside) != 0
-			|| first.received + second.received < 3)
+	while (AO_load(&all_came) == 0)
 		explore_expect(co_yield(), 0);
 	end_watch(&second);
-	co__fd_close(first.number);
+	co__fd_close(second.number);
 
 	return 0;
 }
