@@ -45,7 +45,7 @@ constants()
 {
 	cat "$src"/include/coloop/*.h |
 		sed -n 's/^#define \(CO_[A-Z_]*[A-Z]\)[[:space:]].*/\1/p' |
-		grep -vxE 'CO_API|CO_[A-Z_]*_INIT'
+		grep -vxE 'CO_API|CO_MUST_CHECK|CO_[A-Z_]*_INIT'
 }
 
 source()

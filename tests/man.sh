@@ -336,7 +336,7 @@ check_constants()
 {
 	sed -n 's/^#define \(CO_[A-Z_]*[A-Z]\)[( ].*/\1/p' \
 		"$src"/include/coloop/*.h "$src"/include/coloop/version.h.in |
-		grep -vx CO_API | sort -u | while read -r constant
+		grep -vxE 'CO_API|CO_MUST_CHECK' | sort -u | while read -r constant
 	do
 		grep -qw "$constant" "$src"/man/*.[37] || echo "$constant"
 	done >"$work/out"

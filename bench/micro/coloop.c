@@ -350,7 +350,8 @@ static long counter;
 static int count_locked(void *times)
 {
 	for (long i = *(long *)times; i > 0; i--) {
-		co_lock_acquire(&lock);
+		if (co_lock_acquire(&lock) != 0)
+			return 1;
 		counter++;
 		co_lock_release(&lock);
 	}
@@ -360,7 +361,8 @@ static int count_locked(void *times)
 static int count_and_yield(void *times)
 {
 	for (long i = *(long *)times; i > 0; i--) {
-		co_lock_acquire(&lock);
+		if (co_lock_acquire(&lock) != 0)
+			return 1;
 		counter++;
 		co_yield();
 		co_lock_release(&lock);

@@ -203,7 +203,7 @@ struct co_loop_stats {
  * set.  -EINVAL. */
 #if defined __cplusplus && defined __GNUC__
 #pragma GCC diagnostic push
-#pragma GCC diagnostic ignored "-Wshadow"	/* it's called like the struct */
+#pragma GCC diagnostic ignored "-Wshadow"	/* the name of the struct */
 #endif
 CO_API int co_loop_stats(struct co_loop *loop, struct co_loop_stats *stats);
 #if defined __cplusplus && defined __GNUC__
