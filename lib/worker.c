@@ -343,6 +343,14 @@ static co__noinline int yield_to_scheduler(struct co__worker *worker,
 	return 0;
 }
 
+/* Nothing else is near. */
+static co__noinline int yield_to_pinned(struct co__worker *worker,
+		struct co_task *self)
+{
+	return co_queue_is_empty(&worker->pinned) ? 0
+			: yield_to_scheduler(worker, self);
+}
+
 int co__worker_yield(struct co_task *self)
 {
 	struct co__worker *worker = self->worker;
@@ -352,8 +360,7 @@ int co__worker_yield(struct co_task *self)
 		return yield_to_scheduler(worker, self);
 	next = co__near_pick(worker);
 	if (next == NULL)
-		return co__likely(co_queue_is_empty(&worker->pinned)) ? 0
-				: yield_to_scheduler(worker, self);
+		return yield_to_pinned(worker, self);
 	worker->hook = NULL;
 	worker->hook_task = self;
 	switch_to_task(worker, self, next);
