@@ -55,8 +55,9 @@ struct server {
 	struct co_io *accepting;	/* constant while accepting */
 	bool cancelled;			/* lock: handlers are to end */
 	struct co__list handlers;	/* lock */
-	size_t live;			/* lock */
-	struct co_task *drainer;	/* lock: waits in deinit, or NULL */
+	size_t connections;		/* lock: how many these are */
+	size_t live;			/* lock: tasks, and those begun */
+	struct co_task *drainer;	/* lock: waits for them, or NULL */
 	pthread_mutex_t lock;
 };
 
@@ -155,18 +156,18 @@ void co__tcp_forget(const struct co_loop *loop)
 
 /* --- Handlers ------------------------------------------------------------ */
 
-/* One of the tasks that `live' counts ends.  SERVER may be gone after this. */
+/* One of the tasks that `live' counts ends; a handler by LINK.  SERVER may be
+ * gone after this, and the drainer, who takes the lock before it goes. */
 static void leave(struct server *server, struct co__list *link)
 {
-	struct co_task *drainer;
-
 	pthread_mutex_lock(&server->lock);
-	if (link != NULL)
+	if (link != NULL) {
 		co__list_remove(link);
-	drainer = --server->live == 0 ? server->drainer : NULL;
+		server->connections--;
+	}
+	if (--server->live == 0 && server->drainer != NULL)
+		co__slot_raise(&server->drainer->gate, server->drainer);
 	pthread_mutex_unlock(&server->lock);
-	if (drainer != NULL)
-		co__slot_raise(&drainer->gate, drainer);
 }
 
 static int handler_main(void *arg)
@@ -179,6 +180,7 @@ static int handler_main(void *arg)
 
 	pthread_mutex_lock(&server->lock);
 	co__list_append(&server->handlers, &self.link);
+	server->connections++;
 	cancelled = server->cancelled;
 	pthread_mutex_unlock(&server->lock);
 	if (cancelled)
@@ -483,17 +485,15 @@ int co_tcp_server_address(struct co_tcp_server *server,
 size_t co_tcp_server_connections(struct co_tcp_server *server)
 {
 	struct server *self = open_server(server);
-	size_t n = 0;
+	size_t connections;
 
 	if (server == NULL || self->loop == NULL)
 		return 0;
 	pthread_mutex_lock(&self->lock);
-	for (struct co__list *link = self->handlers.next;
-			link != &self->handlers; link = link->next)
-		n++;
+	connections = self->connections;
 	pthread_mutex_unlock(&self->lock);
 
-	return n;
+	return connections;
 }
 
 int co_tcp_server_close(struct co_tcp_server *server)
@@ -516,56 +516,98 @@ int co_tcp_server_close(struct co_tcp_server *server)
 	return 0;
 }
 
-/* Cancel all handlers.  -EDEADLK: the caller is one of them. */
-static int cancel_handlers(struct server *server, struct co_task *self)
+static struct handler *handler_of(struct co__list *link)
 {
-	int rc = 0;
+	return co__container_of(link, struct handler, link);
+}
+
+/* SELF is to wait for the tasks of SERVER.  -EDEADLK: it is one of them.
+ * -EBUSY: another one does. */
+static int begin_draining(struct server *server, struct co_task *self)
+{
+	int rc;
 
 	pthread_mutex_lock(&server->lock);
-	server->cancelled = true;
+	rc = server->drainer != NULL ? -EBUSY : 0;
 	for (struct co__list *link = server->handlers.next;
-			link != &server->handlers; link = link->next) {
-		struct handler *handler = co__container_of(link,
-				struct handler, link);
-
-		if (handler->task == self)
+			link != &server->handlers; link = link->next)
+		if (handler_of(link)->task == self)
 			rc = -EDEADLK;
-		else
-			co_cancel(handler->task);
-	}
+	if (rc == 0)
+		server->drainer = self;
 	pthread_mutex_unlock(&server->lock);
 
 	return rc;
 }
 
-/* Whether no task of SERVER is left.  If some are, the last wakes DRAINER. */
-static bool is_drained(struct server *server, struct co_task *drainer)
+static void cancel_handlers(struct server *server, struct co_task *self)
+{
+	pthread_mutex_lock(&server->lock);
+	server->cancelled = true;
+	for (struct co__list *link = server->handlers.next;
+			link != &server->handlers; link = link->next)
+		if (handler_of(link)->task != self)
+			co_cancel(handler_of(link)->task);
+	pthread_mutex_unlock(&server->lock);
+}
+
+/* Whether no task of SERVER is left. */
+static bool is_drained(struct server *server)
 {
 	bool drained;
 
 	pthread_mutex_lock(&server->lock);
-	if (drainer != NULL)
-		server->drainer = drainer;
 	drained = server->live == 0;
 	pthread_mutex_unlock(&server->lock);
 
 	return drained;
 }
 
-/* Wait until no task of SERVER is left, whatever happens to SELF. */
-static void wait_drained(struct server *server, struct co_task *self)
+/* Wait until no task of SERVER is left: the last wakes SELF, which has begun to
+ * drain it. */
+static int drain(struct server *server, struct co_task *self)
 {
 	struct co__slot *gate = &self->gate;
+	int rc = 0;
+
+	AO_store(&gate->word, CO__SLOT_EMPTY);
+	while (rc == 0 && !is_drained(server)) {
+		rc = co__wait_prepare(self);
+		if (rc == 0)
+			rc = co__slot_wait(self, CO__IN_JOIN, self, gate);
+		AO_store(&gate->word, CO__SLOT_EMPTY);
+	}
+	pthread_mutex_lock(&server->lock);
+	server->drainer = NULL;
+	pthread_mutex_unlock(&server->lock);
+
+	return rc;
+}
+
+int co_tcp_server_drain(struct co_tcp_server *server)
+{
+	struct server *self = open_server(server);
+	struct co_task *task = co_self();
+	int rc;
+
+	if (server == NULL || self->loop == NULL)
+		return -EINVAL;
+	if (task == NULL)
+		return -EPERM;
+	co_tcp_server_close(server);
+	rc = begin_draining(self, task);
+
+	return rc == 0 ? drain(self, task) : rc;
+}
+
+/* Drain SERVER whatever happens to TASK. */
+static void drain_masked(struct server *server, struct co_task *task)
+{
 	int masked = co_cancel_mask(1);
 	struct co_deadline scope;
 
 	co_deadline_mask(&scope);
-	AO_store(&gate->word, CO__SLOT_EMPTY);
-	while (!is_drained(server, self)) {
-		if (co__wait_prepare(self) == 0)
-			co__slot_wait(self, CO__IN_JOIN, self, gate);
-		AO_store(&gate->word, CO__SLOT_EMPTY);
-	}
+	drain(server, task);
 	co_deadline_end(&scope);
 	co_cancel_mask(masked);
 }
@@ -574,20 +616,22 @@ int co_tcp_server_deinit(struct co_tcp_server *server)
 {
 	struct server *self = open_server(server);
 	struct co_task *task = co_self();
-	int rc;
+	int rc = 0;
 
 	if (server == NULL)
 		return -EINVAL;
 	if (self->loop == NULL)
 		return 0;
 	co_tcp_server_close(server);
-	rc = cancel_handlers(self, task);
+	cancel_handlers(self, task);
+	if (task != NULL)
+		rc = begin_draining(self, task);
+	else if (!is_drained(self))
+		rc = -EBUSY;
 	if (rc < 0)
 		return rc;
 	if (task != NULL)
-		wait_drained(self, task);
-	else if (!is_drained(self, NULL))
-		return -EBUSY;
+		drain_masked(self, task);
 	pthread_mutex_destroy(&self->lock);
 	memset(server->private_, 0, sizeof server->private_);
 

@@ -135,6 +135,110 @@ CO_TEST(tcp_close, no_descriptor_is_closed_twice)
 	return 0;
 }
 
+/* --- Drain -------------------------------------------------------------- */
+
+static int hang_up_later(void *arg)
+{
+	CO_EXPECT_EQ(co_sleep(20 * CO_MILLISECOND), 0);
+
+	return co_io_close(arg);
+}
+
+CO_TEST(tcp_drain, it_waits_for_handlers_and_cancels_none)
+{
+	struct site site;
+	struct co_io *io, *other = NULL;
+	struct co_task *task;
+
+	listen_at(&site, echo);
+	io = call(&site);
+	expect_echo(io);
+	task = spawn_or_die(NULL, hang_up_later, io);
+	CO_EXPECT_EQ(co_tcp_server_drain(&site.server), 0);
+	CO_EXPECT_EQ(counter_get(&site.ended), 1);
+	CO_EXPECT_EQ(co_tcp_server_connections(&site.server), 0);
+	CO_EXPECT_EQ(try_call(&site, &other), -ECONNREFUSED);
+	CO_EXPECT_EQ(join_or_die(task), 0);
+	/* There is nothing left to wait for. */
+	CO_EXPECT_EQ(co_tcp_server_drain(&site.server), 0);
+	CO_EXPECT_EQ(co_tcp_server_deinit(&site.server), 0);
+	CO_EXPECT_EQ(co_tcp_server_drain(&site.server), -EINVAL);
+
+	return 0;
+}
+
+static int drain(void *arg)
+{
+	return co_tcp_server_drain(arg);
+}
+
+CO_TEST(tcp_drain, a_deadline_or_cancellation_ends_it)
+{
+	struct site site;
+	struct co_task *task;
+	struct co_io *io;
+	int rc = 0;
+
+	listen_at(&site, echo);
+	io = call(&site);
+	expect_echo(io);
+	CO_WITH_DEADLINE(co_after(5 * CO_MILLISECOND))
+		rc = co_tcp_server_drain(&site.server);
+	CO_EXPECT_EQ(rc, -ETIMEDOUT);
+	expect_echo(io);
+	task = spawn_or_die(NULL, drain, &site.server);
+	settle();
+	/* One at a time, and who releases the server must wait for it. */
+	CO_EXPECT_EQ(co_tcp_server_drain(&site.server), -EBUSY);
+	CO_EXPECT_EQ(co_cancel(task), 0);
+	CO_EXPECT_EQ(join_or_die(task), -ECANCELED);
+	CO_EXPECT_EQ(co_io_close(io), 0);
+	CO_EXPECT_EQ(co_tcp_server_drain(&site.server), 0);
+	CO_EXPECT_EQ(co_tcp_server_deinit(&site.server), 0);
+
+	return 0;
+}
+
+static void drain_inside(struct co_tcp_server *server,
+		struct co_io *connection, const struct sockaddr *peer)
+{
+	struct site *site = server->user;
+
+	(void)connection;
+	(void)peer;
+	CO_EXPECT_EQ(co_tcp_server_drain(server), -EDEADLK);
+	counter_add(&site->ended, 1);
+}
+
+CO_TEST(tcp_drain, a_handler_is_refused)
+{
+	struct site site;
+	struct co_io *io;
+	char byte;
+
+	listen_at(&site, drain_inside);
+	io = call(&site);
+	CO_EXPECT_EQ(co_io_read(io, &byte, 1), 0);
+	CO_EXPECT_EQ(co_io_close(io), 0);
+	CO_EXPECT_EQ(co_tcp_server_drain(&site.server), 0);
+	CO_EXPECT_EQ(counter_get(&site.ended), 1);
+	CO_EXPECT_EQ(co_tcp_server_deinit(&site.server), 0);
+
+	return 0;
+}
+
+Test(tcp_drain, outside_of_a_task_it_does_nothing)
+{
+	struct co_loop *loop = loop_or_die(1);
+	struct co_tcp_server server;
+
+	cr_assert_eq(co_tcp_server_drain(NULL), -EINVAL);
+	cr_assert_eq(co_tcp_server_init(&server, loop), 0);
+	cr_assert_eq(co_tcp_server_drain(&server), -EPERM);
+	cr_assert_eq(co_tcp_server_deinit(&server), 0);
+	cr_assert_eq(co_loop_destroy(loop), 0);
+}
+
 /* --- Deinit ------------------------------------------------------------ */
 
 /* Takes its time to end when it is cancelled. */

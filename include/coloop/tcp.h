@@ -62,11 +62,18 @@ CO_API size_t co_tcp_server_connections(struct co_tcp_server *server);
  * thread.  -EINVAL: NULL, or not initialized. */
 CO_API int co_tcp_server_close(struct co_tcp_server *server);
 
+/* Close, and wait until all handlers have returned of themselves.  Again after
+ * a failure, or deinit, who doesn't leave it to them.  -ETIMEDOUT, -ECANCELED:
+ * some have not.  -EDEADLK: called by one of the server's own handlers.
+ * -EBUSY: another task drains it.  -EPERM: not a task; then nothing was done.
+ * -EINVAL: NULL, or not initialized. */
+CO_API int co_tcp_server_drain(struct co_tcp_server *server);
+
 /* Close, cancel the handlers' tasks, and wait until all have returned.
  * Idempotent.  In a task it waits, whatever its deadlines and cancellation
  * are.  -EDEADLK: called by one of the server's own handlers.  -EBUSY: called
- * outside of a task while a handler or the accepting task has not returned.
- * Then the server is closed but not released. */
+ * outside of a task while a handler or the accepting task has not returned, or
+ * while another task drains it.  Then the server is closed but not released. */
 CO_API int co_tcp_server_deinit(struct co_tcp_server *server);
 
 /* Connect to ADDRESS from the calling task, and make the connection a co_io of
