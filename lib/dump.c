@@ -236,6 +236,9 @@ static void append_state(struct line *line, const struct co_loop *loop,
 		append_running(line, loop, task);
 	else
 		append_wait(line, kind, object, deadline);
+	if (wait & CO__WAIT_CANCEL)
+		append(line, wait & CO__WAIT_MASKED
+				? ", cancelled, but hides it" : ", cancelled");
 }
 
 static void dump_task(struct co_task *task, void *arg)

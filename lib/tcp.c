@@ -308,6 +308,8 @@ static int accept_hungrily(struct server *server, struct co_io *listener,
 	go_hungry(&hunger, arrival);
 	while (is_exhaustion(rc = accept_one(server, listener, arrival))) {
 		wait_for_food(hunger.task, pause);
+		/* Also if it needn't wait: perhaps others must run first. */
+		co_yield();
 		pause = pause * 2 > RETRY_MAX ? RETRY_MAX : pause * 2;
 	}
 	be_sated(&hunger);

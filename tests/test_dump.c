@@ -698,6 +698,38 @@ Test(dump, a_line_tells_what_a_thread_does)
 	cr_assert_eq(run_in_loop(4, have_threads_looked_at, NULL), 0);
 }
 
+static int hide_and_sleep(void *arg)
+{
+	int masked = co_cancel_mask(1);
+
+	(void)arg;
+	CO_EXPECT_EQ(co_suspend(leave_parked, NULL), 0);
+	co_cancel_mask(masked);
+
+	return co_yield();
+}
+
+/* Also why it waits all the same. */
+CO_TEST_ON_ONE_THREAD(dump, a_line_tells_that_a_task_was_cancelled)
+{
+	static char text[DUMP_SIZE];
+	struct co_task *task = spawn_named("deaf", hide_and_sleep, NULL);
+	char line[LINE_SIZE];
+
+	co_yield();
+	CO_EXPECT_EQ(co_cancel(task), 0);
+	dump_to(co_loop_current(), text);
+	find_task(text, "deaf", line);
+	expect_part(line, ", cancelled, but hides it; spawned at ");
+	CO_EXPECT_EQ(co_resume(task), 0);
+	dump_to(co_loop_current(), text);
+	find_task(text, "deaf", line);
+	expect_part(line, "\"deaf\" is ready to run, cancelled; spawned at ");
+	CO_EXPECT_EQ(join_or_die(task), -ECANCELED);
+
+	return 0;
+}
+
 CO_TEST_ON_ONE_THREAD(dump, tasks_that_are_ready_or_have_ended_have_lines)
 {
 	static char text[DUMP_SIZE];

@@ -142,7 +142,7 @@ static struct lingering open_lingering(void)
 {
 	static const char data[65536];
 	struct lingering lingering = { .io = NULL };
-	struct linger linger = { 1, 2 };
+	struct linger linger = { 1, 20 };	/* seconds */
 	int fds[2];
 
 	connect_pair(fds);
