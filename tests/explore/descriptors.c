@@ -456,17 +456,17 @@ static void run_watch_changed(void)
 }
 
 const struct explore_scenario explore_descriptors[] = {
-	{ "io: all is read, and its end", run_read, 500, false },
-	{ "io: read with deadlines", run_deadlines, 300, false },
-	{ "io: all is written", run_write, 500, false },
-	{ "io: read and written at once", run_both, 500, false },
-	{ "io: two wait for one number", run_wait, 500, false },
-	{ "io: one waits for either", run_either, 300, false },
-	{ "io: closed, and its number used anew", run_close, 500, false },
-	{ "io: a number that the program has closed", run_adopt, 500, false },
-	{ "watch: all is told", run_watch, 500, false },
-	{ "watch: ended, and its number watched anew", run_watch_next, 500,
+	{ "io: all is read, and its end", run_read, 200, false },
+	{ "io: read with deadlines", run_deadlines, 200, false },
+	{ "io: all is written", run_write, 200, false },
+	{ "io: read and written at once", run_both, 200, false },
+	{ "io: two wait for one number", run_wait, 200, false },
+	{ "io: one waits for either", run_either, 200, false },
+	{ "io: closed, and its number used anew", run_close, 200, false },
+	{ "io: a number that the program has closed", run_adopt, 200, false },
+	{ "watch: all is told", run_watch, 200, false },
+	{ "watch: ended, and its number watched anew", run_watch_next, 200,
 		false },
-	{ "watch: changed", run_watch_changed, 500, false },
+	{ "watch: changed", run_watch_changed, 200, false },
 	{ NULL, NULL, 0, false },
 };
