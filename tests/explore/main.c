@@ -26,11 +26,12 @@ static struct {
 	uint64_t seed;
 	unsigned long runs;	/* 0: as many as the scenario says */
 	unsigned seconds;	/* for each scenario, instead */
+	unsigned part, parts;	/* every so many of them, from that one on */
 	bool given_seed;
 	bool trace;
 	bool brief;		/* leave failures as they are */
 	struct schedule schedule;
-} options = { .seed = 1 };
+} options = { .seed = 1, .parts = 1 };
 
 static const struct explore_scenario *const lists[] = { explore_structures,
 	explore_steps, explore_waits, explore_channels, explore_loops,
@@ -38,9 +39,9 @@ static const struct explore_scenario *const lists[] = { explore_structures,
 
 static void usage(void)
 {
-	fputs("usage: explore [--list] [--scenario NAME] [--seed N] [--runs N]\n"
-		"	[--seconds N] [--schedule AT:PICK,...] [--trace] "
-		"[--brief]\n",
+	fputs("usage: explore [--list] [--scenario NAME] [--part I/N] [--seed N]\n"
+		"	[--runs N] [--seconds N] [--schedule AT:PICK,...] "
+		"[--trace] [--brief]\n",
 		stderr);
 	exit(2);
 }
@@ -274,12 +275,13 @@ static bool try_scenario(const struct explore_scenario *scenario,
 
 static int try_all(void)
 {
-	unsigned count = 0, bad = 0;
+	unsigned wanted = 0, count = 0, bad = 0;
 
 	for (size_t i = 0; i < sizeof lists / sizeof lists[0]; i++)
 		for (const struct explore_scenario *one = lists[i];
 				one->name != NULL; one++)
-			if (is_wanted(one))
+			if (is_wanted(one) && wanted++ % options.parts
+					== options.part)
 				bad += !try_scenario(one, ++count);
 	printf("1..%u\n", count);
 
@@ -322,6 +324,10 @@ static void parse_option(const char *name, const char *value)
 		usage();
 	if (strcmp(name, "--scenario") == 0) {
 		options.scenario = value;
+	} else if (strcmp(name, "--part") == 0) {
+		if (sscanf(value, "%u/%u", &options.part, &options.parts) != 2
+				|| options.part >= options.parts)
+			usage();
 	} else if (strcmp(name, "--seed") == 0) {
 		options.seed = strtoull(value, NULL, 10);
 		options.given_seed = true;
