@@ -422,7 +422,7 @@ struct brief_tick {
 
 static void run_briefly(struct co_tick *tick)
 {
-	struct brief_tick *brief = (struct brief_tick *)tick;
+	struct brief_tick *brief = (struct brief_tick *)(void *)tick;
 
 	if (co_now() >= brief->end) {
 		CO_EXPECT_EQ(co_resume(brief->sender), 0);
