@@ -53,9 +53,9 @@ struct server {
 	co_tcp_handler *handler;	/* constant while listening */
 	struct co_io *listener;		/* lock: NULL once closed */
 	struct co_io *accepting;	/* constant while accepting */
-	bool cancelled;			/* lock: handlers are to end */
+	unsigned cancelled : 1;		/* lock: handlers are to end */
+	unsigned connections : 31;	/* lock: how many these are */
 	struct co__list handlers;	/* lock */
-	size_t connections;		/* lock: how many these are */
 	size_t live;			/* lock: tasks, and those begun */
 	struct co_task *drainer;	/* lock: waits for them, or NULL */
 	pthread_mutex_t lock;
