@@ -68,14 +68,6 @@ static void append_task(struct line *line, const struct co_task *task)
 	append(line, "task %p \"%s\"", (const void *)task, name);
 }
 
-static bool is_socket(int fd)
-{
-	int type;
-	socklen_t size = sizeof type;
-
-	return getsockopt(fd, SOL_SOCKET, SO_TYPE, &type, &size) == 0;
-}
-
 /* No signal tells that nobody reads a socket. */
 static ssize_t write_some(const struct dump *dump, const char *text,
 		size_t size)
@@ -263,7 +255,7 @@ static void dump_task(struct co_task *task, void *arg)
 
 int co_loop_dump(struct co_loop *loop, int fd)
 {
-	struct dump dump = { loop, fd, is_socket(fd), 0 };
+	struct dump dump = { loop, fd, co__fd_is_socket(fd), 0 };
 
 	if (!co__loop_is_valid(loop))
 		return -EINVAL;

@@ -196,6 +196,14 @@ void co__fd_close(int fd)
 	co__tcp_descriptor_freed();
 }
 
+bool co__fd_is_socket(int fd)
+{
+	int type;
+	socklen_t size = sizeof type;
+
+	return getsockopt(fd, SOL_SOCKET, SO_TYPE, &type, &size) == 0;
+}
+
 int co__fd_ask(int fd, unsigned events)
 {
 	struct pollfd one = { .fd = fd, .events = POLLRDHUP };

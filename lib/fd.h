@@ -168,6 +168,9 @@ static inline void co__fd_leave(struct co_io *io, AO_t role)
 /* Close FD, which is nobody's co_io. */
 void co__fd_close(int fd);
 
+/* Whether FD is a socket. */
+bool co__fd_is_socket(int fd);
+
 /* What of EVENTS is there on FD now, by asking the system: 0, a mask, or a
  * negative errno value. */
 int co__fd_ask(int fd, unsigned events);

@@ -50,14 +50,8 @@ static struct co_resume_node *watching_node(struct co_io *io)
  * error of a socket is taken by who reads it; that of a pipe's end stays. */
 static bool lasts(int fd, AO_t told)
 {
-	int type;
-	socklen_t size = sizeof type;
-
-	if (told & CO_HANGUP)
-		return true;
-
-	return (told & CO_ERROR)
-		&& getsockopt(fd, SOL_SOCKET, SO_TYPE, &type, &size) < 0;
+	return (told & CO_HANGUP)
+			|| ((told & CO_ERROR) && !co__fd_is_socket(fd));
 }
 
 /* A level-triggered backend must be told what to report again: input always,

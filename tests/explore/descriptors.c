@@ -245,13 +245,24 @@ static int read_or_be_sent_away(void *arg)
 	return 0;
 }
 
+/* Whoever reads the socket NUMBER gets what its other end sends. */
+static void serve_next(int number, struct explore_peer *next_peer)
+{
+	struct co_io *next;
+
+	explore_expect(co__io_adopt(co_loop_current(), number, &next), 0);
+	explore_send(next_peer, 1);
+	explore_expect(co_io_read(next, buffer, 2), 1);
+	explore_expect(co_io_close(next), 0);
+	explore_check(!explore_is_open(next_peer));
+}
+
 /* The reader is sent away, and reads nothing of the next file of that number;
  * whose own reader gets what came for it. */
 static int close_and_open(void *arg)
 {
 	struct explore_peer *next_peer;
 	struct co_task *reader;
-	struct co_io *next;
 	int number;
 
 	open_io(arg);
@@ -263,12 +274,8 @@ static int close_and_open(void *arg)
 		explore_expect(co_yield(), 0);
 	explore_expect(co_io_close(io), 0);
 	number = explore_socket(0, &next_peer);
-	explore_expect(co__io_adopt(co_loop_current(), number, &next), 0);
-	explore_send(next_peer, 1);
-	explore_expect(co_io_read(next, buffer, 2), 1);
-	explore_expect(co_io_close(next), 0);
+	serve_next(number, next_peer);
 	explore_expect(co_join(reader, NULL), 0);
-	explore_check(!explore_is_open(next_peer));
 
 	return 0;
 }
@@ -283,7 +290,6 @@ static int adopt_anew(void *arg)
 {
 	struct explore_peer *next_peer;
 	struct co_task *reader;
-	struct co_io *next;
 	int number;
 
 	open_io(arg);
@@ -294,12 +300,8 @@ static int adopt_anew(void *arg)
 	co__fd_close((int)(long)arg);
 	number = explore_socket(0, &next_peer);
 	explore_expect(number, (long)arg);
-	explore_expect(co__io_adopt(co_loop_current(), number, &next), 0);
-	explore_send(next_peer, 1);
-	explore_expect(co_io_read(next, buffer, 2), 1);
-	explore_expect(co_io_close(next), 0);
+	serve_next(number, next_peer);
 	explore_expect(co_join(reader, NULL), 0);
-	explore_check(!explore_is_open(next_peer));
 
 	return 0;
 }
@@ -368,6 +370,12 @@ static void end_watch(struct watch *watch)
 	AO_store(&watch->over, 1);
 }
 
+static void await_all(void)
+{
+	while (AO_load(&all_came) == 0)
+		explore_expect(co_yield(), 0);
+}
+
 static void *send_three(void *arg)
 {
 	for (int i = 0; i < 3; i++)
@@ -380,8 +388,7 @@ static void *send_three(void *arg)
 static int watch_all(void *arg)
 {
 	begin_watch(&first, (int)(long)arg);
-	while (AO_load(&all_came) == 0)
-		explore_expect(co_yield(), 0);
+	await_all();
 	end_watch(&first);
 	explore_expect(first.received, 3);
 	co__fd_close(first.number);
@@ -411,8 +418,7 @@ static int watch_next(void *arg)
 	explore_expect(second.number, first.number);
 	for (int i = 0; i < 3; i++)
 		explore_send(next_peer, 1);
-	while (AO_load(&all_came) == 0)
-		explore_expect(co_yield(), 0);
+	await_all();
 	end_watch(&second);
 	end_watch(&other);
 	co__fd_close(second.number);
@@ -442,8 +448,7 @@ static int change_watch(void *arg)
 	explore_expect(co_yield(), 0);
 	explore_expect(co_loop_mod_fd(co_loop_current(), second.number,
 			CO_READABLE, &second.node), 0);
-	while (AO_load(&all_came) == 0)
-		explore_expect(co_yield(), 0);
+	await_all();
 	end_watch(&second);
 	co__fd_close(second.number);
 
