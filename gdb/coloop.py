@@ -43,6 +43,7 @@ DOES = {
     'CO__IN_READ': 'waits to read',
     'CO__IN_WRITE': 'waits to write',
     'CO__IN_WAIT_FD': 'waits for events',
+    'CO__IN_BLOCKING': 'waits in co_blocking',
 }
 OF_FDS = ('CO__IN_READ', 'CO__IN_WRITE', 'CO__IN_WAIT_FD')
 
@@ -193,6 +194,8 @@ class Task:
         target = int(self.block['object'])
         if kind in OF_FDS:
             return f"{text}, fd {int(pointer(target, 'co_io')['fd'])}"
+        if kind == 'CO__IN_BLOCKING':
+            return f'{text}, {place(target)}'
         if target == 0 or kind == 'CO__IN_SELECT':
             return text
         return f'{text}, {target:#x}'

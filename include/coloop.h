@@ -9,6 +9,7 @@
  */
 
 #include <coloop/base.h>
+#include <coloop/blocking.h>
 #include <coloop/channel.h>
 #include <coloop/errno.h>
 #include <coloop/io.h>

@@ -29,6 +29,7 @@ static const char *const kinds[] = {
 	[CO__IN_SELECT] = "waits in co_select",
 	[CO__IN_READ] = "waits to read", [CO__IN_WRITE] = "waits to write",
 	[CO__IN_WAIT_FD] = "waits for events",
+	[CO__IN_BLOCKING] = "waits in co_blocking",
 };
 
 struct dump {
@@ -105,6 +106,10 @@ static void dump_loop(struct dump *dump)
 			loop->os->name, loop->threads,
 			AO_load(&loop->running) ? "runs" : "does not run",
 			AO_load(&loop->refs), AO_load(&loop->watches));
+	if (AO_load(&loop->blocking.calls) != 0)
+		append(&line, "; blocking calls %zu, in threads %zu",
+				AO_load(&loop->blocking.calls),
+				AO_load(&loop->blocking.threads));
 	if (loop->stall_after != 0)
 		append(&line, "; stalls from %" PRId64 " ms on",
 				loop->stall_after / CO_MILLISECOND);
@@ -183,6 +188,15 @@ static bool is_of_descriptor(AO_t kind)
 			|| kind == CO__IN_WAIT_FD;
 }
 
+static void append_function(struct line *line, const void *function)
+{
+	char where[CO__WHERE_SIZE];
+
+	/* As if a call at its beginning returned. */
+	co__where((const char *)function + 1, where, sizeof where);
+	append(line, ", %s", where);
+}
+
 /* That of a wait, or of whatever memory has become of it. */
 static void append_wait(struct line *line, AO_t kind, const void *object,
 		co_time deadline)
@@ -192,6 +206,8 @@ static void append_wait(struct line *line, AO_t kind, const void *object,
 	append(line, " %s", kinds[kind & CO__STAMP_LOW]);
 	if (is_of_descriptor(kind & CO__STAMP_LOW))
 		append(line, ", fd %d", ((const struct co_io *)object)->fd);
+	else if ((kind & CO__STAMP_LOW) == CO__IN_BLOCKING)
+		append_function(line, object);
 	else if (object != NULL && (kind & CO__STAMP_LOW) != CO__IN_SELECT)
 		append(line, ", %p", object);
 	append(line, ", for %" PRIu64 " ms", co__stamp_age_ms(kind, now));

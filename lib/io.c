@@ -41,14 +41,6 @@
 
 /* --- Waiting ------------------------------------------------------------- */
 
-/* Count a task that waits for a descriptor, as long as it does. */
-static void count_wait(struct co_task *self, AO_t change)
-{
-	struct co__worker *worker = self->worker;
-
-	AO_store(&worker->fd_waits, AO_load(&worker->fd_waits) + change);
-}
-
 /* Wait until one of the directions in EVENTS is perhaps ready. */
 static int wait_ready(struct co_io *io, struct co_task *self, unsigned events,
 		enum co__wait_kind kind)
@@ -64,14 +56,14 @@ static int wait_ready(struct co_io *io, struct co_task *self, unsigned events,
 		return -EBADF;
 	if (loop->os->rearm != NULL)
 		loop->os->rearm(loop->poller, io->fd, co__fd_key(io), events);
-	count_wait(self, 1);
+	co__worker_count_outside(self, 1);
 	if (events == (CO_READABLE | CO_WRITABLE))
 		rc = co__slot_wait_both(self, (int)kind, io, &io->ready[0],
 				&io->ready[1]);
 	else
 		rc = co__slot_wait(self, (int)kind, io,
 				&io->ready[events == CO_WRITABLE]);
-	count_wait(self, (AO_t)-1);
+	co__worker_count_outside(self, (AO_t)-1);
 
 	return rc;
 }

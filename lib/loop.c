@@ -156,7 +156,7 @@ static void init_fields(struct co_loop *loop,
 }
 
 /* What LOOP needs of the system.  Negative errno values. */
-static int init_parts(struct co_loop *loop)
+static int init_parts(struct co_loop *loop, unsigned blocking_threads)
 {
 	int rc = init_workers(loop);
 
@@ -165,12 +165,17 @@ static int init_parts(struct co_loop *loop)
 	rc = co__fds_init(loop);
 	if (rc < 0)
 		goto deinit_workers;
-	rc = loop->os->create(&loop->poller);
+	rc = co__blocking_init(loop, blocking_threads);
 	if (rc < 0)
 		goto destroy_fds;
+	rc = loop->os->create(&loop->poller);
+	if (rc < 0)
+		goto deinit_blocking;
 
 	return 0;
 
+deinit_blocking:
+	co__blocking_deinit(loop);
 destroy_fds:
 	co__fds_destroy(loop);
 deinit_workers:
@@ -197,7 +202,7 @@ static int create(const struct co_loop_options *options,
 		return -ENOMEM;
 	init_fields(loop, options, allocator);
 	loop->os = os;
-	rc = init_parts(loop);
+	rc = init_parts(loop, co__options_blocking_threads(options));
 	if (rc < 0) {
 		co__frames_destroy(loop);
 		allocator->release(allocator->context, loop, sizeof *loop);
@@ -256,6 +261,7 @@ int co_loop_destroy(struct co_loop *loop)
 	loop->os->destroy(loop->poller);
 	co__spill_destroy(loop);
 	co__frames_destroy(loop);
+	co__blocking_deinit(loop);
 	deinit_workers(loop);
 	loop->magic = 0;
 	allocator = loop->allocator;
@@ -358,11 +364,14 @@ static int run_threads(struct co_loop *loop)
 		rc = co__monitor_start(loop);
 	if (rc < 0)
 		return rc;
-	rc = start_threads(loop);
+	rc = co__blocking_resume(loop);
+	if (rc == 0)
+		rc = start_threads(loop);
 	if (rc == 0) {
 		run_worker(&loop->workers[0]);
 		join_threads(loop);
 	}
+	co__blocking_stop(loop);
 	if (loop->has_monitor)
 		co__monitor_stop(loop);
 
@@ -439,14 +448,14 @@ size_t co__loop_tasks(struct co_loop *loop)
 	return tasks;
 }
 
-/* Whether a descriptor or a timer may wake a task. */
+/* Whether a descriptor, a call that blocks or a timer may wake a task. */
 static bool outside_can_wake(struct co_loop *loop)
 {
-	size_t fd_waits = 0;
+	size_t waits = 0;
 
 	for (unsigned i = 0; i < loop->threads; i++)
-		fd_waits += AO_load(&loop->workers[i].fd_waits);
-	if (fd_waits != 0)
+		waits += AO_load(&loop->workers[i].outside_waits);
+	if (waits != 0)
 		return true;
 	for (unsigned i = 0; i < loop->threads; i++)
 		if (co__wheel_is_waited_for(&loop->workers[i].wheel))

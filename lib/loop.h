@@ -8,6 +8,7 @@
 
 #include <coloop/loop.h>
 
+#include "blocking.h"
 #include "fd.h"
 #include "frame.h"
 #include "idle.h"
@@ -56,6 +57,7 @@ struct co_loop {
 	struct co__fds fds;
 
 	struct co__monitor monitor;
+	struct co__blocking blocking;
 };
 
 #define CO__LOOP_MAGIC ((size_t)0x636f6c70)	/* "colp" */

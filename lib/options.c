@@ -11,6 +11,7 @@
 #include "frame.h"
 
 #define STACK_CLASS_DEFAULT 18u		/* 256 KiB */
+#define BLOCKING_THREADS_DEFAULT 64u
 #define STALL_MAX 1000000000u		/* ms, in the environment */
 
 #ifndef HAVE_SECURE_GETENV
@@ -58,6 +59,12 @@ unsigned co__options_threads(const struct co_loop_options *options)
 	return n != 0 ? n : count_cpus();
 }
 
+unsigned co__options_blocking_threads(const struct co_loop_options *options)
+{
+	return options->blocking_threads != 0 ? options->blocking_threads
+			: BLOCKING_THREADS_DEFAULT;
+}
+
 co_time co__options_stall(const struct co_loop_options *options)
 {
 	if (options->stall_after == 0)
@@ -82,6 +89,7 @@ bool co__options_are_valid(const struct co_loop_options *options)
 	return options->size == sizeof *options
 		&& options->stall_after >= 0
 		&& options->threads <= CO_LOOP_THREADS_MAX
+		&& options->blocking_threads <= CO_LOOP_BLOCKING_THREADS_MAX
 		&& !(options->flags & ~(CO_LOOP_UNGUARDED_STACKS
 			| CO_LOOP_NO_OVERFLOW_REPORT))
 		&& (options->stack_size == 0

@@ -18,6 +18,7 @@
 bool co__options_are_valid(const struct co_loop_options *options);
 
 unsigned co__options_threads(const struct co_loop_options *options);
+unsigned co__options_blocking_threads(const struct co_loop_options *options);
 unsigned co__options_stack_class(const struct co_loop_options *options);
 
 /* What is a stall; 0: nothing. */

@@ -14,6 +14,8 @@
  *
  *               running -> armed    co__wait_arm: the task's own hook, on
  *                                   another stack
+ *               armed -> armed      co__wait_deafen: what the task waits for
+ *                                   has begun, and nothing else ends the wait
  *               armed -> running    co__wait_claim (the event), co_cancel, the
  *                                   timer, co_resume.  The epoch goes up.  The
  *                                   one whose compare-and-swap succeeds owns
@@ -42,7 +44,7 @@
 #define CO__WAIT_CANCEL    ((AO_t)2)	/* cancelled, for good */
 #define CO__WAIT_EXPIRED   ((AO_t)4)	/* the timer went off: see timer.h */
 #define CO__WAIT_MASKED    ((AO_t)8)	/* armed, deaf to cancellation */
-#define CO__WAIT_DEAF      ((AO_t)16)	/* armed, deaf to timers as well */
+#define CO__WAIT_DEAF      ((AO_t)16)	/* armed, deaf to both */
 #define CO__WAIT_SUSPENDED ((AO_t)32)	/* armed by co_suspend */
 #define CO__WAIT_EPOCH     ((AO_t)64)	/* the lowest bit of the epoch */
 
@@ -153,6 +155,22 @@ static inline bool co__wait_claim(struct co_task *task, AO_t ticket,
 	task->outcome = outcome;
 
 	return true;
+}
+
+/* armed -> armed (any thread), if TASK is still in the wait of TICKET: from
+ * here on only a claim of TICKET ends it. */
+static inline bool co__wait_deafen(struct co_task *task, AO_t ticket)
+{
+	for (;;) {
+		AO_t word = AO_load(&task->wait);
+
+		if (!(word & CO__WAIT_ARMED) || co__wait_epoch(word) != ticket)
+			return false;
+		/* Acquire: as in co__wait_claim. */
+		if (AO_compare_and_swap_full(&task->wait, word,
+				word | CO__WAIT_DEAF))
+			return true;
+	}
 }
 
 /* Whether a claim of TICKET could succeed at this moment. */

@@ -99,7 +99,9 @@ struct co__worker {
 	struct co__context context;	/* the scheduler, while a task runs */
 	struct co__checked checked;
 	struct co__frame_cache frames;
-	AO_t fd_waits;			/* relaxed: parked minus resumed here */
+	AO_t outside_waits;		/* relaxed: tasks that parked here, less
+					 * those that went on here, to wait for
+					 * what is no task: fd.h, blocking.h */
 	AO_t spawned, ended;		/* relaxed: tasks */
 	AO_t steals, polls, naps, events, timers;	/* relaxed */
 	AO_t calls;			/* relaxed: of ticks and of ready() */
@@ -218,6 +220,16 @@ static inline void co__worker_note_wait(struct co__worker *worker,
 {
 	AO_store(&self->kind, AO_load(&worker->clock) | (AO_t)kind);
 	AO_store(&self->object, (AO_t)object);
+}
+
+/* Count SELF, the calling task, as one that something outside of the loop will
+ * wake: CHANGE is 1 before it parks, and -1 afterwards. */
+static inline void co__worker_count_outside(const struct co_task *self,
+		AO_t change)
+{
+	AO_t *waits = &self->worker->outside_waits;
+
+	AO_store(waits, AO_load(waits) + change);
 }
 
 /* The first thing that each blocking call does: *RET_SELF is the calling task.

@@ -6,8 +6,9 @@
  * The event loop: worker threads that run tasks.                 co_loop(3)
  *
  * Threads     A loop of N threads uses the thread that calls co_loop_run()
- *             and N - 1 more, and one that looks after them if N > 1 or if
- *             stalls are to be reported; they live as long as that call.
+ *             and N - 1 more, one that looks after them if N > 1 or if stalls
+ *             are to be reported, and those of co_blocking(); they live as
+ *             long as that call.
  *             Several loops may run in one process, each in threads of its
  *             own.
  * Ownership   The creator owns the loop and destroys it.  The loop owns its
@@ -74,14 +75,19 @@ struct co_loop_options {
 	co_stall_fn *on_stall;	/* whom to report to; NULL: a line on standard
 				 * error */
 	void *stall_arg;	/* for on_stall */
+	unsigned blocking_threads;	/* for co_blocking(), at most, beside
+					 * the others; 0: 64 */
 	size_t reserved[1];	/* zero */
 };
 
 #define CO_LOOP_OPTIONS_INIT { sizeof(struct co_loop_options), 0, 0, 0,      \
-			NULL, NULL, 0, NULL, NULL, { 0 } }
+			NULL, NULL, 0, NULL, NULL, 0, { 0 } }
 
 /* The most threads that a loop can have. */
 #define CO_LOOP_THREADS_MAX 256u
+
+/* The most of co_loop_options.blocking_threads. */
+#define CO_LOOP_BLOCKING_THREADS_MAX 4096u
 
 /* Make a loop.  OPTIONS may be NULL.  -EINVAL: an option makes no sense, or
  * the backend doesn't exist.  -ENOMEM, -EMFILE, -ENFILE: no memory or no file

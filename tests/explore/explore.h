@@ -82,6 +82,7 @@ extern const struct explore_scenario explore_channels[];
 extern const struct explore_scenario explore_loops[];
 extern const struct explore_scenario explore_outside[];
 extern const struct explore_scenario explore_descriptors[];
+extern const struct explore_scenario explore_blocking[];
 
 /* Begin another thread; wait until it has ended. */
 int explore_thread(void *(*fn)(void *arg), void *arg);
@@ -116,6 +117,9 @@ extern const struct co_allocator explore_allocator;
 
 /* Make a loop of THREADS workers on that memory. */
 struct co_loop *explore_loop(unsigned threads);
+
+/* The same, with up to BLOCKING_THREADS for co_blocking(). */
+struct co_loop *explore_loop_with(unsigned threads, unsigned blocking_threads);
 
 /* Run FN(ARG) as the first task of such a loop.  Returns what co_loop_run()
  * does; if that is 0, all tasks must have been joined or detached. */

@@ -152,6 +152,7 @@ static void give(struct object *object)
 int __wrap_sem_init(sem_t *sem, int shared, unsigned value);
 int __wrap_sem_destroy(sem_t *sem);
 int __wrap_sem_wait(sem_t *sem);
+int __wrap_sem_trywait(sem_t *sem);
 int __wrap_sem_post(sem_t *sem);
 
 int __wrap_sem_init(sem_t *sem, int shared, unsigned value)
@@ -174,6 +175,20 @@ int __wrap_sem_wait(sem_t *sem)
 	point("sem_wait", HERE);
 	take(object_at(sem, 0));
 	trace("%d slept\n", running());
+
+	return 0;
+}
+
+int __wrap_sem_trywait(sem_t *sem)
+{
+	struct object *object = object_at(sem, 0);
+
+	point("sem_trywait", HERE);
+	if (object->value == 0) {
+		errno = EAGAIN;
+		return -1;
+	}
+	take(object);
 
 	return 0;
 }
@@ -485,10 +500,16 @@ void explore_with_failing_barriers(void)
 
 struct co_loop *explore_loop(unsigned threads)
 {
+	return explore_loop_with(threads, 1);
+}
+
+struct co_loop *explore_loop_with(unsigned threads, unsigned blocking_threads)
+{
 	struct co_loop_options options = CO_LOOP_OPTIONS_INIT;
 	struct co_loop *loop;
 
 	options.threads = threads;
+	options.blocking_threads = blocking_threads;
 	options.flags = CO_LOOP_UNGUARDED_STACKS | CO_LOOP_NO_OVERFLOW_REPORT;
 	options.stack_size = (size_t)64 << 10;
 	options.backend = "epoll";

@@ -202,6 +202,7 @@ CALLED(int, sem_destroy, (sem_t *semaphore))
 }
 
 FAILING(int, -1, sem_wait, (sem_t *semaphore), (semaphore))
+FAILING(int, -1, sem_trywait, (sem_t *semaphore), (semaphore))
 FAILING(int, -1, nanosleep, (const struct timespec *duration,
 		struct timespec *ret_left), (duration, ret_left))
 

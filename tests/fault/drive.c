@@ -233,6 +233,7 @@ static int create_loop(const struct trial *trial, struct co_loop **ret_loop)
 	options.threads = threads_of(trial);
 	options.backend = config->backend;
 	options.stall_after = trial->scenario->stall_after;
+	options.blocking_threads = trial->scenario->blocking_threads;
 	if (config->counts_bytes)
 		options.allocator = &counting;
 

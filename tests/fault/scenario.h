@@ -32,6 +32,7 @@ struct scenario {
 	int outcome;			/* the only one; 0: of the table */
 	unsigned threads;		/* 0: of several numbers */
 	co_time stall_after;		/* of the loop */
+	unsigned blocking_threads;	/* of the loop; 0: the default */
 	bool only_covered;		/* let nothing else fail */
 	bool forked;			/* each run is the first of a process */
 	bool by_co_run;			/* no loop of its own: co_run() */
@@ -49,7 +50,7 @@ void fail_each_call_of(const struct scenario *scenario);
 	each(loops) each(program) each(processors)                          \
 	each(processors_by_sysconf) each(stacks) each(guards)               \
 	each(guard_pages) each(crowd) each(trimming) each(channels)         \
-	each(dumps) each(stalls) each(thieves) each(losers)                 \
+	each(blocking) each(withdrawn) each(dumps) each(stalls) each(thieves) each(losers)                 \
 	each(foreigner) each(spinning)                                      \
 	each(streams) each(pipes) each(left_open) each(files)               \
 	each(watches) each(many_numbers)                                    \

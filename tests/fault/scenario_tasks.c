@@ -304,6 +304,93 @@ const struct scenario channels = {
 	.covers = (const enum fault_call[]){ FAULT_malloc, FAULT_NONE },
 };
 
+/* --- Calls that block ---------------------------------------------------- */
+
+enum { CALLS = 3 };
+
+static struct test_counter all_called;
+
+static int wait_for_all(void *arg)
+{
+	(void)arg;
+	while (counter_get(&all_called) == 0)
+		sched_yield();
+
+	return 7;
+}
+
+static int call_and_wait(void *arg)
+{
+	int result = 0;
+	long rc = TELL(co_blocking, wait_for_all, arg, &result);
+
+	CO_EXPECT_EQ(result, rc < 0 ? 0 : 7);
+
+	return (int)rc;
+}
+
+/* One after the other: each but the first may lack its thread, and is queued
+ * then. */
+static int use_blocking(void *arg)
+{
+	struct co_task *tasks[CALLS];
+	long rc = 0;
+	int n, result;
+
+	counter_set(&all_called, 0);
+	for (n = 0; n < CALLS && rc == 0; n++) {
+		rc = TELL(co_spawn, NULL, call_and_wait, arg, &tasks[n]);
+		settle();
+	}
+	if (rc < 0)
+		n--;
+	counter_set(&all_called, 1);
+	while (n > 0) {
+		result = join_or_die(tasks[--n]);
+		if (rc == 0)
+			rc = result;
+	}
+
+	return (int)rc;
+}
+
+const struct scenario blocking = {
+	.name = "blocking",
+	.run = use_blocking,
+	.covers = (const enum fault_call[]){ FAULT_pthread_create,
+		FAULT_sem_init, FAULT_sem_wait, FAULT_NONE },
+	.only_covered = true,
+};
+
+/* A call that finds no thread, and gives up. */
+static int use_withdrawn(void *arg)
+{
+	struct co_task *task = NULL;
+	long rc = TELL(co_spawn, NULL, call_and_wait, arg, &task);
+	int result;
+
+	if (rc < 0)
+		return (int)rc;
+	counter_set(&all_called, 0);
+	settle();
+	CO_WITH_DEADLINE(co_after(CO_MILLISECOND))
+		rc = co_blocking(wait_for_all, arg, NULL);
+	counter_set(&all_called, 1);
+	result = join_or_die(task);
+	/* If the first call had no thread, this may have had one. */
+	CO_EXPECT(result < 0 || rc == -ETIMEDOUT);
+
+	return result < 0 ? result : 0;
+}
+
+const struct scenario withdrawn = {
+	.name = "withdrawn",
+	.run = use_withdrawn,
+	.covers = (const enum fault_call[]){ FAULT_sem_trywait, FAULT_NONE },
+	.blocking_threads = 1,
+	.only_covered = true,
+};
+
 /* --- A dump -------------------------------------------------------------- */
 
 static int dump_into(const int ends[2])

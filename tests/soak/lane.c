@@ -7,7 +7,8 @@
 enum { PARTS_MAX = 12 };
 
 static co_task_fn *const kinds[] = { part_storm, part_pipeline, part_locks,
-	part_timers, part_tree, part_net, part_threads, part_bridge };
+	part_timers, part_tree, part_net, part_threads, part_blocking,
+	part_bridge };
 
 /* The parts of one round. */
 struct round_of {
@@ -51,6 +52,8 @@ static struct co_loop *create_loop(struct lane *lane)
 	options.backend = test_random_below(&lane->random, 3) == 0 ? "poll"
 			: "epoll";
 	options.stack_size = (size_t)64 << 10;
+	options.blocking_threads = 1 + (unsigned)test_random_below(
+			&lane->random, 8);
 	options.allocator = &counting;
 	test_or_die(co_loop_create(&options, &loop));
 

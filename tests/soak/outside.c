@@ -124,6 +124,83 @@ int part_threads(void *arg)
 	return 0;
 }
 
+/* --- Calls that block ---------------------------------------------------- */
+
+enum { CALLERS_MAX = 30, CALLS_MAX = 20 };
+
+/* What was called and what was told of it come out even. */
+struct bureau {
+	uint64_t random;		/* constant */
+	struct test_counter begun, called, told;
+};
+
+struct errand {
+	struct bureau *bureau;
+	size_t length;			/* microseconds */
+	size_t done;			/* plain: the task's, or its function's */
+};
+
+static int run_errand(void *arg)
+{
+	struct errand *errand = arg;
+
+	if (errand->length > 0)
+		nap((co_time)errand->length * CO_MICROSECOND);
+	errand->done++;
+	counter_add(&errand->bureau->called, 1);
+
+	return 9;
+}
+
+static void call_once(struct errand *errand, struct part *part)
+{
+	size_t before = errand->done;
+	int rc = 0, result = 0;
+
+	errand->length = part_draw(part, 4) == 0 ? part_draw(part, 300) : 0;
+	CO_WITH_DEADLINE(part_draw(part, 3) != 0 ? CO_NEVER
+			: co_after((co_time)part_draw(part, 200000)))
+		rc = co_blocking(run_errand, errand, &result);
+	CO_EXPECT(rc == 0 || rc == -ETIMEDOUT || rc == -ECANCELED);
+	CO_EXPECT_EQ(result, rc == 0 ? 9 : 0);
+	CO_EXPECT_EQ(errand->done, before + (rc == 0));
+	counter_add(&errand->bureau->told, rc == 0);
+}
+
+static int call_again_and_again(void *arg)
+{
+	struct bureau *bureau = arg;
+	struct part part = { NULL, bureau->random
+		+ counter_add(&bureau->begun, 1) };
+	struct errand errand = { .bureau = bureau };
+
+	for (size_t i = part_draw(&part, CALLS_MAX); i > 0; i--)
+		call_once(&errand, &part);
+
+	return 0;
+}
+
+int part_blocking(void *arg)
+{
+	struct part *part = arg;
+	struct bureau bureau = { .random = test_random(&part->random) };
+	struct co_task *tasks[CALLERS_MAX];
+	size_t n = 1 + part_draw(part, CALLERS_MAX);
+
+	for (size_t i = 0; i < n; i++)
+		tasks[i] = spawn_or_die(NULL, call_again_and_again, &bureau);
+	for (size_t i = part_draw(part, 5); i > 0; i--) {
+		co_sleep((co_time)part_draw(part, 300000));
+		CO_EXPECT_EQ(co_cancel(tasks[part_draw(part, n)]), 0);
+	}
+	while (n > 0)
+		CO_EXPECT_EQ(join_or_die(tasks[--n]), 0);
+	CO_EXPECT_EQ(counter_get(&bureau.called), counter_get(&bureau.told));
+	counter_add(&soak.totals.calls, counter_get(&bureau.called));
+
+	return 0;
+}
+
 /* --- Between loops ------------------------------------------------------- */
 
 /* Items go from loop to loop.  Each call has a deadline, for the loop at the

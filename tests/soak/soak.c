@@ -121,8 +121,8 @@ static void print_totals(const char *end)
 	const struct totals *totals = &soak.totals;
 
 	printf("soak: %lld s, %zu rounds: %zu tasks, %zu abandoned; %zu items, "
-			"%zu locks, %zu sleeps, %zu wakes; %zu connections, "
-			"%zu reset, %zu MB%s", (long long)((co_now()
+			"%zu locks, %zu sleeps, %zu wakes, %zu calls; "
+			"%zu connections, %zu reset, %zu MB%s", (long long)((co_now()
 			- begun_at) / CO_SECOND),
 			counter_get(&totals->rounds),
 			counter_get(&totals->tasks),
@@ -131,6 +131,7 @@ static void print_totals(const char *end)
 			counter_get(&totals->locks),
 			counter_get(&totals->sleeps),
 			counter_get(&totals->wakes),
+			counter_get(&totals->calls),
 			counter_get(&totals->connections),
 			counter_get(&totals->resets),
 			counter_get(&totals->bytes) >> 20, end);

@@ -50,7 +50,7 @@ struct part {
 /* What has been done in all. */
 struct totals {
 	struct test_counter rounds, tasks, abandoned, items, locks, sleeps,
-		wakes, connections, resets, bytes;
+		wakes, calls, connections, resets, bytes;
 };
 
 struct soak {
@@ -70,7 +70,7 @@ co_task_fn part_storm, part_pipeline, part_locks, part_timers, part_tree;
 /* net.c */
 co_task_fn part_net;
 /* outside.c */
-co_task_fn part_threads, part_bridge;
+co_task_fn part_threads, part_blocking, part_bridge;
 
 /* A loop that is destroyed with tasks in it.  outside.c */
 void soak_abandon(struct lane *lane, struct co_loop *loop);
