@@ -4,6 +4,8 @@
 
 #include "test.h"
 
+#include "loop.h"
+
 TestSuite(blocking, .timeout = 60);
 
 /* --- Functions that block -------------------------------------------------- */
@@ -374,11 +376,24 @@ CO_TEST(blocking, a_dump_shows_who_waits_for_it)
 
 /* --- The end of a run ----------------------------------------------------- */
 
+/* Whether all that is left of the run are functions that have begun. */
+static bool is_ending(struct co_loop *loop)
+{
+	bool quits;
+
+	co__spin_acquire(&loop->blocking.lock);
+	quits = loop->blocking.quits;
+	co__spin_release(&loop->blocking.lock);
+
+	return quits;
+}
+
 static void open_late(void *arg)
 {
 	struct gate *gate = arg;
 
-	nap(20 * CO_MILLISECOND);
+	while (!is_ending(gate->loop))
+		nap(CO_MILLISECOND / 10);
 	counter_set(&gate->open, 1);
 }
 
