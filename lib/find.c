@@ -115,6 +115,25 @@ static struct co_task *take_pinned(struct co__worker *worker)
 			private_));
 }
 
+/* A task that is pinned here, or one nearby: that first if it was a pinned one
+ * that has just left, since those that compute come here at each switch. */
+static struct co_task *take_own(struct co__worker *worker)
+{
+	AO_t switches = AO_load(&worker->switches);
+	struct co_task *task = NULL;
+
+	if (switches == worker->pinned_until)
+		task = co__near_pick(worker);
+	if (task != NULL)
+		return task;
+	task = take_pinned(worker);
+	if (task == NULL)
+		return co__near_pick(worker);
+	worker->pinned_until = switches + 1;
+
+	return task;
+}
+
 /* Take half of VICTIM's queue, or what it wanted to run next, into LOOT.
  * Returns how many. */
 static unsigned rob(struct co__worker *victim,
@@ -287,9 +306,7 @@ struct co_task *co__find_task(struct co__worker *worker)
 	while (!AO_load_acquire(&loop->stop)) { /* pairs with co__loop_end */
 		task = take_preferred(worker);
 		if (task == NULL)
-			task = take_pinned(worker);
-		if (task == NULL)
-			task = co__near_pick(worker);
+			task = take_own(worker);
 		if (task == NULL) {
 			run_timers(worker, 0, grace);
 			take_injected(worker);

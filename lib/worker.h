@@ -73,6 +73,8 @@ struct co__worker {
 					 * that runs, or 0 */
 	struct co_task *preferred;	/* what the scheduler runs next; NULL
 					 * while a task runs */
+	AO_t pinned_until;		/* `switches' when the last one that it
+					 * took from `pinned' leaves */
 	co__park_fn *hook;		/* to be called after the switch; NULL:
 					 * who was left goes to the end of the
 					 * queue */

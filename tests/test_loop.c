@@ -710,6 +710,48 @@ static int sleep_and_count(void *arg)
 	return 0;
 }
 
+/* Compute for longer than a turn before each yield, until ARG has counted. */
+static int compute_and_yield(void *arg)
+{
+	size_t turns = 0;
+
+	while (counter_get(arg) == 0 && turns++ < 1000) {
+		co_time end = co_after(1500 * CO_MICROSECOND);
+
+		while (co_now() < end)
+			AO_compiler_barrier();
+		co_yield();
+	}
+
+	return (int)turns;
+}
+
+static int yield_and_count(void *arg)
+{
+	for (int i = 0; i < 200; i++)
+		co_yield();
+	counter_add(arg, 1);
+
+	return 0;
+}
+
+/* Pinned or not, tasks have their turns. */
+CO_TEST_ON_ONE_THREAD(loop, a_pinned_task_that_computes_starves_nobody)
+{
+	struct co_task_attr pinned = CO_TASK_ATTR_INIT;
+	struct test_counter done = { 0 };
+	struct co_task *tasks[2];
+
+	pinned.pinned = 1;
+	test_or_die(co_spawn_with(NULL, &pinned, compute_and_yield, &done,
+			&tasks[0]));
+	tasks[1] = spawn_or_die(NULL, yield_and_count, &done);
+	CO_EXPECT_EQ(join_or_die(tasks[1]), 0);
+	CO_EXPECT(join_or_die(tasks[0]) < 400);
+
+	return 0;
+}
+
 /* One thread computes; what waits for it is found by the others. */
 static int compute(void *arg)
 {
