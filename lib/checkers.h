@@ -7,11 +7,20 @@
  *
  * AddressSanitizer and ThreadSanitizer follow the stack pointer and the
  * synchronisation of a thread; a switch must be announced to them.  valgrind
- * must know what is a stack.  In a normal build all of it is empty, but for
- * valgrind's requests, which cost a few nops when a stack is made.
+ * must know what is a stack.
+ *
+ * A normal build knows valgrind's requests, which cost a few nops when a stack
+ * is made, and AddressSanitizer's calls, as weak symbols: they are there if the
+ * program was built with it.  To look for that at each switch would cost all
+ * programs something; so then each switch goes by way of the scheduler, which
+ * looks, and tells it.  ThreadSanitizer can't be told of what was compiled
+ * without it.
  */
 
+#include <stdbool.h>
 #include <stddef.h>
+
+#include "assert.h"
 
 #if defined __SANITIZE_ADDRESS__
 #define CO__ASAN 1
@@ -30,11 +39,22 @@
 #endif
 #endif
 
-#ifdef CO__ASAN
-#include <sanitizer/asan_interface.h>
-#include <sanitizer/common_interface_defs.h>
-#include <sanitizer/lsan_interface.h>
+/* AddressSanitizer is there, may be, isn't. */
+#if defined CO__ASAN
+#define CO__ASAN_ALWAYS true
+#define CO__ASAN_MAY_BE_THERE 1
+#else
+#define CO__ASAN_ALWAYS false
+#if !defined CO__TSAN_FIBERS && !defined CO_EXPLORE && !defined CO_COUNT \
+		&& defined __ELF__
+#define CO__ASAN_MAY_BE_THERE 1
+/* The program's, whose header need not be here. */
+extern void __sanitizer_start_switch_fiber(void **fake_stack,
+		const void *bottom, size_t size)
+		__attribute__((weak, visibility("default")));
 #endif
+#endif
+
 #ifdef CO__TSAN_FIBERS
 #include <sanitizer/tsan_interface.h>
 #endif
@@ -42,9 +62,25 @@
 #include <valgrind/valgrind.h>
 #endif
 
+/* Whether AddressSanitizer checks this program. */
+static inline bool co__checked_by_asan(void)
+{
+#if defined CO__ASAN_MAY_BE_THERE && !defined CO__ASAN
+	return __sanitizer_start_switch_fiber != NULL;
+#else
+	return CO__ASAN_ALWAYS;
+#endif
+}
+
+/* Whether each switch has to go by way of the scheduler. */
+static inline bool co__checked_by_scheduler(void)
+{
+	return !CO__ASAN_ALWAYS && co__checked_by_asan();
+}
+
 /* One stack, as the checkers see it. */
 struct co__checked {
-#ifdef CO__ASAN
+#ifdef CO__ASAN_MAY_BE_THERE
 	void *fake_stack;
 	const void *bottom;
 	size_t size;
@@ -55,11 +91,21 @@ struct co__checked {
 	char unused;
 };
 
+#ifdef CO__ASAN_MAY_BE_THERE
+/* What the functions below have done where it is there: checkers.c. */
+void co__asan_leave(struct co__checked *self, const struct co__checked *next,
+		bool last) __attribute__((cold));
+void co__asan_enter(struct co__checked *self, struct co__checked *previous)
+		__attribute__((cold));
+void co__asan_stack_made(const void *bottom, const void *top);
+void co__asan_stack_gone(const void *bottom, const void *top);
+#endif
+
 /* SELF is the stack that this thread was given by the system. */
 static inline void co__checked_adopt(struct co__checked *self)
 {
 	(void)self;
-#ifdef CO__ASAN
+#ifdef CO__ASAN_MAY_BE_THERE
 	self->fake_stack = NULL;
 	self->bottom = NULL;
 #endif
@@ -68,19 +114,24 @@ static inline void co__checked_adopt(struct co__checked *self)
 #endif
 }
 
-/* SELF is a new stack of SIZE bytes at BOTTOM, about to be used first. */
-static inline void co__checked_begin(struct co__checked *self, void *bottom,
-		size_t size)
+/* SELF is a stack from BOTTOM to TOP. */
+static inline void co__checked_init(struct co__checked *self,
+		const void *bottom, const void *top)
 {
 	(void)self;
 	(void)bottom;
-	(void)size;
-#ifdef CO__ASAN
-	__asan_unpoison_memory_region(bottom, size);
+	(void)top;
+#ifdef CO__ASAN_MAY_BE_THERE
 	self->fake_stack = NULL;
 	self->bottom = bottom;
-	self->size = size;
+	self->size = (size_t)((const char *)top - (const char *)bottom);
 #endif
+}
+
+/* SELF begins anew. */
+static inline void co__checked_begin(struct co__checked *self)
+{
+	(void)self;
 #ifdef CO__TSAN_FIBERS
 	self->fiber = __tsan_create_fiber(0);
 #endif
@@ -95,38 +146,35 @@ static inline void co__checked_end(struct co__checked *self)
 #endif
 }
 
-/* The next instructions switch from SELF to NEXT; LAST: never back. */
+/* The next instructions switch from SELF to NEXT; LAST: never back.  DIRECT:
+ * from task to task. */
 static inline void co__checked_leave(struct co__checked *self,
-		const struct co__checked *next, int last)
+		const struct co__checked *next, bool last, bool direct)
 {
 	(void)self;
 	(void)next;
 	(void)last;
+	(void)direct;
 #ifdef CO__TSAN_FIBERS
 	__tsan_switch_to_fiber(next->fiber, 0);
 #endif
-#ifdef CO__ASAN
-	__sanitizer_start_switch_fiber(last ? NULL : &self->fake_stack,
-			next->bottom, next->size);
+#ifdef CO__ASAN_MAY_BE_THERE
+	if (direct ? CO__ASAN_ALWAYS : co__unlikely(co__checked_by_asan()))
+		co__asan_leave(self, next, last);
 #endif
 }
 
-/* SELF is running; PREVIOUS, if not NULL, is the system's stack of this
- * thread, whose bounds are known from now on. */
+/* SELF is running, after such a switch; PREVIOUS, if not NULL, is the system's
+ * stack of this thread, whose bounds are known from now on. */
 static inline void co__checked_enter(struct co__checked *self,
-		struct co__checked *previous)
+		struct co__checked *previous, bool direct)
 {
 	(void)self;
 	(void)previous;
-#ifdef CO__ASAN
-	const void *bottom;
-	size_t size;
-
-	__sanitizer_finish_switch_fiber(self->fake_stack, &bottom, &size);
-	if (previous != NULL && previous->bottom == NULL) {
-		previous->bottom = bottom;
-		previous->size = size;
-	}
+	(void)direct;
+#ifdef CO__ASAN_MAY_BE_THERE
+	if (direct ? CO__ASAN_ALWAYS : co__unlikely(co__checked_by_asan()))
+		co__asan_enter(self, previous);
 #endif
 }
 
@@ -135,10 +183,9 @@ static inline unsigned co__checked_stack_made(void *bottom, void *top)
 {
 	(void)bottom;
 	(void)top;
-#ifdef CO__ASAN
-	/* What only a parked stack points to isn't leaked. */
-	__lsan_register_root_region(bottom, (size_t)((char *)top
-			- (char *)bottom));
+#ifdef CO__ASAN_MAY_BE_THERE
+	if (co__checked_by_asan())
+		co__asan_stack_made(bottom, top);
 #endif
 #ifdef HAVE_VALGRIND_VALGRIND_H
 	return (unsigned)VALGRIND_STACK_REGISTER(bottom, top);
@@ -152,11 +199,9 @@ static inline void co__checked_stack_gone(unsigned id, void *bottom, void *top)
 	(void)id;
 	(void)bottom;
 	(void)top;
-#ifdef CO__ASAN
-	__lsan_unregister_root_region(bottom, (size_t)((char *)top
-			- (char *)bottom));
-	__asan_unpoison_memory_region(bottom, (size_t)((char *)top
-			- (char *)bottom));
+#ifdef CO__ASAN_MAY_BE_THERE
+	if (co__checked_by_asan())
+		co__asan_stack_gone(bottom, top);
 #endif
 #ifdef HAVE_VALGRIND_VALGRIND_H
 	VALGRIND_STACK_DEREGISTER(id);

@@ -234,10 +234,13 @@ static bool is_time_to_poll(struct co__worker *worker)
  * two that they take half a CO__TURN or more, but not a whole one. */
 static void set_look_mask(struct co__worker *worker, co_time passed)
 {
-	for (; passed > CO__TURN && worker->look_mask > 0; passed /= 2)
-		worker->look_mask /= 2;
-	if (passed < CO__TURN / 4 && worker->look_mask < CO__LOOK_AROUND - 1)
-		worker->look_mask = 2 * worker->look_mask + 1;
+	AO_t mask = worker->look_mask;
+
+	for (; passed > CO__TURN && mask > 0; passed /= 2)
+		mask /= 2;
+	if (passed < CO__TURN / 4 && mask < CO__LOOK_AROUND - 1)
+		mask = 2 * mask + 1;
+	co__worker_set_look_mask(worker, mask);
 }
 
 static unsigned longer(unsigned patience)
@@ -301,7 +304,7 @@ struct co_task *co__find_task(struct co__worker *worker)
 	co_time grace = GRACE;
 	struct co_task *task;
 
-	if (co__near_is_time_to_look(worker, AO_load(&worker->switches)))
+	if ((AO_load(&worker->switches) & worker->look_mask) == 0)
 		look_around(worker);
 	while (!AO_load_acquire(&loop->stop)) { /* pairs with co__loop_end */
 		task = take_preferred(worker);

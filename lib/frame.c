@@ -228,6 +228,7 @@ static struct co_task *make_frame(struct co_loop *loop, unsigned size_class)
 	task->loop = loop;
 	task->timer = frame_timer(slab, index);
 	task->timer->task = task;
+	co__checked_init(&task->checked, task->stack_bottom, task);
 	task->stack_id = co__checked_stack_made(task->stack_bottom, task);
 	AO_store(&loop->frames.stacks, AO_load(&loop->frames.stacks) + 1);
 	/* Release: the control block is one; pairs with co__frames_visit. */

@@ -164,14 +164,6 @@ static inline void co__near_trim(struct co__worker *worker, co_time now)
 	co__depot_trim(&worker->loop->frames.depot, now);
 }
 
-/* Whether after so many SWITCHES it is the scheduler's turn, which looks
- * further. */
-static inline bool co__near_is_time_to_look(const struct co__worker *worker,
-		AO_t switches)
-{
-	return (switches & worker->look_mask) == 0;
-}
-
 /* The running task leaves: count that.  Returns whether it is the scheduler's
  * turn. */
 static inline bool co__near_count(struct co__worker *worker)
@@ -180,7 +172,7 @@ static inline bool co__near_count(struct co__worker *worker)
 
 	AO_store(&worker->switches, switches);
 
-	return co__near_is_time_to_look(worker, switches);
+	return (switches & worker->detour_mask) == 0;
 }
 
 #endif

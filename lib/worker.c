@@ -96,9 +96,10 @@ static inline void set_current(struct co__worker *worker, struct co_task *next)
 }
 
 /* SELF goes on, by a switch of WORKER: perhaps another one than before. */
-static inline void land(struct co_task *self, struct co__worker *worker)
+static inline void land(struct co_task *self, struct co__worker *worker,
+		bool direct)
 {
-	co__checked_enter(&self->checked, &worker->checked);
+	co__checked_enter(&self->checked, &worker->checked, direct);
 	landed(worker);
 }
 
@@ -106,17 +107,17 @@ static inline void switch_to_task(struct co__worker *worker,
 		struct co_task *self, struct co_task *next)
 {
 	set_current(worker, next);
-	co__checked_leave(&self->checked, &next->checked, 0);
+	co__checked_leave(&self->checked, &next->checked, false, true);
 	land(self, co__context_switch_with(&self->context, &next->context,
-			worker));
+			worker), true);
 }
 
 static void switch_to_scheduler(struct co__worker *worker, struct co_task *self)
 {
 	co__worker_set_current(worker, NULL);
-	co__checked_leave(&self->checked, &worker->checked, 0);
+	co__checked_leave(&self->checked, &worker->checked, false, false);
 	land(self, co__context_switch_with(&self->context, &worker->context,
-			worker));
+			worker), false);
 }
 
 /* Whether TASK can't go to the queues of WORKER. */
@@ -220,11 +221,12 @@ static inline void leave(struct co_task *self, struct co_task *heir)
 	set_hook(worker, co__task_finish, self, heir);
 	if (next != NULL) {
 		set_current(worker, next);
-		co__checked_leave(&self->checked, &next->checked, 1);
+		co__checked_leave(&self->checked, &next->checked, true, true);
 		co__context_switch_with(&self->context, &next->context, worker);
 	} else {
 		co__worker_set_current(worker, NULL);
-		co__checked_leave(&self->checked, &worker->checked, 1);
+		co__checked_leave(&self->checked, &worker->checked, true,
+				false);
 		co__context_switch_with(&self->context, &worker->context,
 				worker);
 	}
@@ -238,8 +240,7 @@ static void task_main(void *arg)
 {
 	struct co_task *self = arg;
 
-	co__checked_enter(&self->checked, &self->worker->checked);
-	landed(self->worker);
+	land(self, self->worker, CO__ASAN_ALWAYS);
 	leave(self, co__task_run(self));
 }
 
@@ -247,8 +248,7 @@ void co__worker_make_context(struct co_task *task)
 {
 	char *top = (char *)task - 64, *bottom = task->stack_bottom;
 
-	co__checked_begin(&task->checked, bottom,
-			(size_t)((char *)task - bottom));
+	co__checked_begin(&task->checked);
 	co__context_make(&task->context, bottom, (size_t)(top - bottom),
 			task_main, task);
 }
@@ -375,9 +375,9 @@ static void switch_from_scheduler(struct co__worker *worker,
 {
 	set_hook(worker, nothing, NULL, NULL);
 	set_current(worker, next);
-	co__checked_leave(&worker->checked, &next->checked, 0);
+	co__checked_leave(&worker->checked, &next->checked, false, false);
 	co__context_switch_with(&worker->context, &next->context, worker);
-	co__checked_enter(&worker->checked, NULL);
+	co__checked_enter(&worker->checked, NULL, false);
 	co__worker_set_current(worker, NULL);
 	landed(worker);
 }
@@ -411,7 +411,7 @@ int co__worker_init(struct co__worker *worker, struct co_loop *loop,
 	worker->random = 0x9e3779b9u * (index + 1);
 	worker->stuck_at = (AO_t)-1;
 	worker->patience = CO__PATIENCE_MIN;
-	worker->look_mask = CO__LOOK_AROUND - 1;
+	co__worker_set_look_mask(worker, CO__LOOK_AROUND - 1);
 	co__near_set_bias(worker, false);
 	co_queue_init(&worker->pinned);
 	co__wheel_init(&worker->wheel, co_now());

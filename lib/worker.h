@@ -83,6 +83,8 @@ struct co__worker {
 	AO_t switches;			/* relaxed: switches so far */
 	AO_t look_mask;			/* it looks around when these bits of
 					 * `switches' are 0 */
+	AO_t detour_mask;		/* it is the scheduler's turn when these
+					 * are: the same, or 0, always */
 	unsigned next_streak;		/* turns of the slot in a row; once they
 					 * are CO__NEXT_STREAK, the oldest in
 					 * the queue is next */
@@ -207,6 +209,13 @@ static inline AO_t co__worker_turns(const struct co__worker *worker)
 {
 	return AO_load(&worker->switches) + AO_load(&worker->polls)
 			+ AO_load(&worker->naps) + AO_load(&worker->calls);
+}
+
+static inline void co__worker_set_look_mask(struct co__worker *worker,
+		AO_t mask)
+{
+	worker->look_mask = mask;
+	worker->detour_mask = co__checked_by_scheduler() ? 0 : mask;
 }
 
 /* WORKER is about to run a tick or a ready function. */

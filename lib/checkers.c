@@ -1,0 +1,72 @@
+/* SPDX-License-Identifier: MIT */
+
+/* checkers.c - what AddressSanitizer is told; see checkers.h */
+
+#include "checkers.h"
+
+#ifdef CO__ASAN_MAY_BE_THERE
+
+#ifdef CO__ASAN
+#include <sanitizer/asan_interface.h>
+#include <sanitizer/common_interface_defs.h>
+#include <sanitizer/lsan_interface.h>
+#else
+/* As in checkers.h.  Where one of them is, the others are. */
+#define OF_PROGRAM __attribute__((weak, visibility("default")))
+extern void __sanitizer_finish_switch_fiber(void *fake_stack,
+		const void **ret_bottom, size_t *ret_size) OF_PROGRAM;
+extern void __asan_unpoison_memory_region(const volatile void *bottom,
+		size_t size) OF_PROGRAM;
+extern void __lsan_register_root_region(const void *bottom, size_t size)
+		OF_PROGRAM;
+extern void __lsan_unregister_root_region(const void *bottom, size_t size)
+		OF_PROGRAM;
+#endif
+
+void co__asan_leave(struct co__checked *self, const struct co__checked *next,
+		bool last)
+{
+	/* What runs here next finds the stack as if nobody had used it. */
+	if (last) {
+		__asan_unpoison_memory_region(self->bottom, self->size);
+		self->fake_stack = NULL;
+	}
+	__sanitizer_start_switch_fiber(last ? NULL : &self->fake_stack,
+			next->bottom, next->size);
+}
+
+void co__asan_enter(struct co__checked *self, struct co__checked *previous)
+{
+	const void *bottom;
+	size_t size;
+
+	__sanitizer_finish_switch_fiber(self->fake_stack, &bottom, &size);
+	if (previous != NULL && previous->bottom == NULL) {
+		previous->bottom = bottom;
+		previous->size = size;
+	}
+}
+
+static size_t size_of(const void *bottom, const void *top)
+{
+	return (size_t)((const char *)top - (const char *)bottom);
+}
+
+void co__asan_stack_made(const void *bottom, const void *top)
+{
+	/* What only a parked stack points to isn't leaked. */
+	__lsan_register_root_region(bottom, size_of(bottom, top));
+}
+
+void co__asan_stack_gone(const void *bottom, const void *top)
+{
+	__lsan_unregister_root_region(bottom, size_of(bottom, top));
+	__asan_unpoison_memory_region(bottom, size_of(bottom, top));
+}
+
+#else
+
+/* A file without anything isn't C. */
+typedef int co__no_asan;
+
+#endif
