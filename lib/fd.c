@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "loop.h"
+#include "starved.h"
 
 #define CHUNKS_SIZE (CO__FD_CHUNKS * sizeof(AO_t))
 #define CHUNK_SIZE (CO__FD_CHUNK * sizeof(struct co_io))
@@ -187,13 +188,13 @@ void co__fd_finish(struct co_io *io)
 	pthread_mutex_unlock(&fds->lock);
 	if (ours)
 		close_unlocked(io);
-	co__tcp_descriptor_freed();
+	co__starved_feed();
 }
 
 void co__fd_close(int fd)
 {
 	close(fd);
-	co__tcp_descriptor_freed();
+	co__starved_feed();
 }
 
 bool co__fd_is_socket(int fd)

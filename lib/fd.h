@@ -196,10 +196,4 @@ void co__watch_tell(struct co_io *io, uint64_t key, unsigned events);
 /* Whether ADDRESS is one of IPv4 or IPv6. */
 bool co__tcp_is_address(const struct sockaddr *address, socklen_t size);
 
-/* Let the acceptors that wait for a free descriptor try again. */
-void co__tcp_descriptor_freed(void);
-
-/* LOOP is about to go, and the stacks of its acceptors with it. */
-void co__tcp_forget(const struct co_loop *loop);
-
 #endif

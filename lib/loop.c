@@ -14,6 +14,7 @@
 #include "debugger.h"
 #include "options.h"
 #include "overflow.h"
+#include "starved.h"
 
 #define FETCH_AHEAD 4			/* events: see fetch_ahead */
 
@@ -256,7 +257,7 @@ int co_loop_destroy(struct co_loop *loop)
 	while (AO_load_acquire(&loop->visitors) != 0)
 		sched_yield();
 	co__debugger_remove(loop);
-	co__tcp_forget(loop);
+	co__starved_forget(loop);
 	co__fds_destroy(loop);
 	loop->os->destroy(loop->poller);
 	co__spill_destroy(loop);

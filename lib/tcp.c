@@ -19,12 +19,9 @@
  * Exhaustion  When accept says that descriptors or memory have run out, the
  *             connection stays in the backlog.  A connection for which there
  *             is no task is held, and no other is accepted before it has one.
- *             The accepting task enters the list of the starved, tries once
- *             more (a descriptor may have been freed in between), and waits
- *             until coloop closes a descriptor, or for a time that doubles up
- *             to 100 ms: others close some too.
+ *             The accepting task waits until a descriptor is freed, or for a
+ *             time that doubles up to 100 ms: starved.h.
  */
-
 
 #include <coloop/tcp.h>
 
@@ -37,6 +34,7 @@
 
 #include "fd.h"
 #include "loop.h"
+#include "starved.h"
 #include "wait.h"
 #include "worker.h"
 
@@ -73,8 +71,8 @@ struct handler {
 /* The connection that the accepting task has accepted and no task serves; on
  * its stack. */
 struct arrival {
-	int fd;				/* -1: none */
-	struct co_io *io;		/* made of fd, or NULL */
+	int fd;				/* -1: none, or it has become: */
+	struct co_io *io;		/* or NULL */
 	union co__peer peer;
 };
 
@@ -83,75 +81,6 @@ static const struct arrival no_arrival = { .fd = -1 };
 static struct server *open_server(struct co_tcp_server *server)
 {
 	return (struct server *)(void *)server;
-}
-
-/* --- The starved --------------------------------------------------------- */
-
-static pthread_mutex_t starved_lock = PTHREAD_MUTEX_INITIALIZER;
-static struct co__list starved = { &starved, &starved };
-static AO_t starved_count;		/* atomic; starved_lock to change */
-
-struct hunger {
-	struct co__list link;		/* starved_lock */
-	struct co_task *task;		/* constant */
-	const struct arrival *arrival;	/* constant; owner: the task */
-};
-
-void co__tcp_descriptor_freed(void)
-{
-	co__atomic_fence();	/* after close(2): pairs with go_hungry */
-	if (co__likely(AO_load(&starved_count) == 0))
-		return;
-	pthread_mutex_lock(&starved_lock);
-	for (struct co__list *link = starved.next; link != &starved;
-			link = link->next) {
-		struct hunger *hunger = co__container_of(link, struct hunger,
-				link);
-
-		co__slot_raise(&hunger->task->gate, hunger->task);
-	}
-	pthread_mutex_unlock(&starved_lock);
-}
-
-static void go_hungry(struct hunger *hunger, const struct arrival *arrival)
-{
-	hunger->task = co_self();
-	hunger->arrival = arrival;
-	AO_store(&hunger->task->gate.word, CO__SLOT_EMPTY);
-	pthread_mutex_lock(&starved_lock);
-	co__list_append(&starved, &hunger->link);
-	AO_store(&starved_count, AO_load(&starved_count) + 1);
-	pthread_mutex_unlock(&starved_lock);
-	co__atomic_fence();	/* before accept4: pairs with _freed */
-}
-
-static void be_sated(struct hunger *hunger)
-{
-	pthread_mutex_lock(&starved_lock);
-	co__list_remove(&hunger->link);
-	AO_store(&starved_count, AO_load(&starved_count) - 1);
-	pthread_mutex_unlock(&starved_lock);
-}
-
-void co__tcp_forget(const struct co_loop *loop)
-{
-	struct co__list *link, *next;
-
-	pthread_mutex_lock(&starved_lock);
-	for (link = starved.next; link != &starved; link = next) {
-		struct hunger *hunger = co__container_of(link, struct hunger,
-				link);
-
-		next = link->next;
-		if (hunger->task->loop != loop)
-			continue;
-		/* The loop closes what it knows. */
-		if (hunger->arrival->fd >= 0 && hunger->arrival->io == NULL)
-			close(hunger->arrival->fd);
-		co__list_remove(link);
-		AO_store(&starved_count, AO_load(&starved_count) - 1);
-	}
-	pthread_mutex_unlock(&starved_lock);
 }
 
 /* --- Handlers ------------------------------------------------------------ */
@@ -202,6 +131,7 @@ static int start_handler(struct server *server, struct arrival *arrival)
 		rc = co__io_adopt(server->loop, arrival->fd, &arrival->io);
 	if (rc < 0)
 		return rc;
+	arrival->fd = -1;
 	arrival->io->server = server;
 	arrival->io->peer = arrival->peer;
 	pthread_mutex_lock(&server->lock);
@@ -249,7 +179,7 @@ static int accept_one(struct server *server, struct co_io *listener,
 
 	if (AO_load(&listener->users) & CO__FD_CLOSED)
 		return -EBADF;
-	if (arrival->fd < 0)
+	if (arrival->fd < 0 && arrival->io == NULL)
 		rc = (int)co__io_do(listener, 0, call_accept, arrival, 0);
 
 	return rc < 0 ? rc : start_handler(server, arrival);
@@ -281,38 +211,23 @@ static bool is_final(const struct co_io *listener, int rc)
 			|| rc == -ECANCELED;
 }
 
-/* Sleep until a descriptor was freed, or for DURATION. */
-static void wait_for_food(struct co_task *self, co_time duration)
-{
-	struct co__slot *gate = &self->gate;
-	co_time outer = self->deadline;
-
-	if (AO_load(&gate->word) == CO__SLOT_EMPTY) {
-		co__task_set_pause(self, co_after(duration));
-		if (co__wait_prepare(self) == 0)
-			co__slot_wait(self, CO__IN_SLEEP, self, gate);
-		co__task_set_deadline(self, outer);
-	}
-	AO_store(&gate->word, CO__SLOT_EMPTY);
-	co__atomic_fence();	/* before accept4, as in go_hungry */
-}
-
 /* Try to accept until it isn't for want of something that it fails. */
-static int accept_hungrily(struct server *server, struct co_io *listener,
+static int accept_starving(struct server *server, struct co_io *listener,
 		struct arrival *arrival)
 {
-	struct hunger hunger;
+	struct co_task *self = co_self();
+	struct co__starved starved;
 	co_time pause = RETRY_MIN;
 	int rc;
 
-	go_hungry(&hunger, arrival);
+	co__starved_enter(&starved, self, &arrival->fd);
 	while (is_exhaustion(rc = accept_one(server, listener, arrival))) {
-		wait_for_food(hunger.task, pause);
+		co__starved_wait(self, pause);
 		/* Also if it needn't wait: perhaps others must run first. */
 		co_yield();
 		pause = pause * 2 > RETRY_MAX ? RETRY_MAX : pause * 2;
 	}
-	be_sated(&hunger);
+	co__starved_leave(&starved);
 
 	return rc;
 }
@@ -328,7 +243,7 @@ static int accept_main(void *arg)
 	do {
 		rc = accept_one(server, listener, &arrival);
 		if (is_exhaustion(rc))
-			rc = accept_hungrily(server, listener, &arrival);
+			rc = accept_starving(server, listener, &arrival);
 		/* Or a connection failed in the backlog: the next. */
 		if (rc < 0 || ++turn % TURN == 0)
 			co_yield();
