@@ -197,6 +197,17 @@ void co__fd_close(int fd)
 	co__starved_feed();
 }
 
+int co__fd_copy(int fd, int from)
+{
+	int copy = fcntl(fd, F_DUPFD_CLOEXEC, from);
+
+	if (copy >= 0)
+		return copy;
+
+	/* EINVAL: there are no numbers so high. */
+	return errno == EINVAL ? -EMFILE : -errno;
+}
+
 bool co__fd_is_socket(int fd)
 {
 	int type;

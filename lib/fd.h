@@ -168,6 +168,9 @@ static inline void co__fd_leave(struct co_io *io, AO_t role)
 /* Close FD, which is nobody's co_io. */
 void co__fd_close(int fd);
 
+/* Another descriptor of the same file, FROM or above.  -EBADF, -EMFILE. */
+int co__fd_copy(int fd, int from);
+
 /* Whether FD is a socket. */
 bool co__fd_is_socket(int fd);
 
@@ -192,6 +195,18 @@ ssize_t co__io_do(struct co_io *io, int direction, co__io_call *call, void *arg,
 
 /* Tell the node of a watched descriptor of EVENTS with KEY. */
 void co__watch_tell(struct co_io *io, uint64_t key, unsigned events);
+
+/* A socket that listens at ADDRESS, as a co_io of LOOP.  As co_io_open, and
+ * socket(2), bind(2) and listen(2). */
+int co__tcp_open_listener(struct co_loop *loop, const struct sockaddr *address,
+		socklen_t size, int backlog, struct co_io **ret_listener);
+
+/* A copy of FD, which listens already.  As co_tcp_server_listen_fd. */
+int co__tcp_copy_listener(struct co_loop *loop, int fd,
+		struct co_io **ret_listener);
+
+/* Whether FD listens. */
+bool co__tcp_listens(int fd);
 
 /* Whether ADDRESS is one of IPv4 or IPv6. */
 bool co__tcp_is_address(const struct sockaddr *address, socklen_t size);

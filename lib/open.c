@@ -116,9 +116,9 @@ static int adopt_elsewhere(struct co_loop *loop, int fd, struct co_io **ret_io)
 	int rc, next = fd;
 
 	do {
-		next = fcntl(fd, F_DUPFD_CLOEXEC, next + 1);
-		if (next < 0)	/* EINVAL: above the limit */
-			return errno == EINVAL ? -EMFILE : -errno;
+		next = co__fd_copy(fd, next + 1);
+		if (next < 0)
+			return next;
 		rc = try_adopt(loop, next, ret_io);
 		co__fd_close(rc == 0 ? fd : next);
 	} while (rc == -EEXIST);

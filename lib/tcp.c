@@ -26,8 +26,6 @@
 #include <coloop/tcp.h>
 
 #include <errno.h>
-#include <netinet/in.h>
-#include <netinet/tcp.h>
 #include <pthread.h>
 #include <string.h>
 #include <unistd.h>
@@ -52,7 +50,8 @@ struct server {
 	struct co_io *listener;		/* lock: NULL once closed */
 	struct co_io *accepting;	/* constant while accepting */
 	unsigned cancelled : 1;		/* lock: handlers are to end */
-	unsigned connections : 31;	/* lock: how many these are */
+	unsigned shares : 1;		/* lock: others may accept, too */
+	unsigned connections : 30;	/* lock: how many handlers there are */
 	struct co__list handlers;	/* lock */
 	size_t live;			/* lock: tasks, and those begun */
 	struct co_task *drainer;	/* lock: waits for them, or NULL */
@@ -191,21 +190,12 @@ static bool is_exhaustion(int rc)
 			|| rc == -ENOMEM || rc == -ENOSPC;
 }
 
-static bool listens(const struct co_io *io)
-{
-	int on = 0;
-	socklen_t size = sizeof on;
-
-	return getsockopt(io->fd, SOL_SOCKET, SO_ACCEPTCONN, &on, &size) == 0
-			&& on;
-}
-
 /* Whether accepting is over: the listener was closed, by us or by others. */
 static bool is_final(const struct co_io *listener, int rc)
 {
 	/* Also what the network said of a connection: see accept(2). */
 	if (rc == -EOPNOTSUPP)
-		return !listens(listener);
+		return !co__tcp_listens(listener->fd);
 
 	return rc == -EBADF || rc == -EINVAL || rc == -ENOTSOCK
 			|| rc == -ECANCELED;
@@ -274,40 +264,6 @@ int co_tcp_server_init(struct co_tcp_server *server, struct co_loop *loop)
 	return 0;
 }
 
-static int listen_on(int fd, const struct sockaddr *address, socklen_t size,
-		int backlog)
-{
-	int on = 1;
-
-	setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on);
-	/* Inherited by what is accepted, at least on Linux. */
-	setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
-	if (bind(fd, address, size) < 0
-			|| listen(fd, backlog > 0 ? backlog : SOMAXCONN) < 0)
-		return -errno;
-
-	return 0;
-}
-
-/* A listening socket, as a co_io of LOOP. */
-static int open_listener(struct co_loop *loop, const struct sockaddr *address,
-		socklen_t size, int backlog, struct co_io **ret_listener)
-{
-	int fd = socket(address->sa_family, SOCK_STREAM | SOCK_NONBLOCK
-			| SOCK_CLOEXEC, 0);
-	int rc;
-
-	if (fd < 0)
-		return -errno;
-	rc = listen_on(fd, address, size, backlog);
-	if (rc == 0)
-		rc = co__io_adopt(loop, fd, ret_listener);
-	if (rc < 0)
-		co__fd_close(fd);
-
-	return rc;
-}
-
 /* Spawn the accepting task, for the call that returns to AT.  The lock is
  * held. */
 static int start_accepting(struct server *server, struct co_io *listener,
@@ -344,12 +300,31 @@ static bool begin_listening(struct server *server)
 	return begins;
 }
 
+/* What has begun goes on with LISTENER, which others may share, if RC is 0, for
+ * the call that returns to AT; or doesn't. */
+static int end_listening(struct server *server, int rc,
+		struct co_io *listener, bool shares, co_tcp_handler *handler,
+		const void *at)
+{
+	if (rc == 0) {
+		pthread_mutex_lock(&server->lock);
+		server->handler = handler;
+		server->shares = shares;
+		rc = start_accepting(server, listener, at);
+		pthread_mutex_unlock(&server->lock);
+	}
+	if (rc < 0)
+		leave(server, NULL);
+
+	return rc;
+}
+
 co__noinline int co_tcp_server_listen(struct co_tcp_server *server,
 		const struct sockaddr *address, socklen_t size, int backlog,
 		co_tcp_handler *handler)
 {
 	struct server *self = open_server(server);
-	struct co_io *listener;
+	struct co_io *listener = NULL;
 	int rc;
 
 	if (server == NULL || self->loop == NULL || address == NULL
@@ -359,17 +334,26 @@ co__noinline int co_tcp_server_listen(struct co_tcp_server *server,
 	if (!begin_listening(self))
 		return -EALREADY;
 	/* Without the lock: it may let other tasks run. */
-	rc = open_listener(self->loop, address, size, backlog, &listener);
-	if (rc == 0) {
-		pthread_mutex_lock(&self->lock);
-		self->handler = handler;
-		rc = start_accepting(self, listener, co__caller());
-		pthread_mutex_unlock(&self->lock);
-	}
-	if (rc < 0)
-		leave(self, NULL);
+	rc = co__tcp_open_listener(self->loop, address, size, backlog,
+			&listener);
 
-	return rc;
+	return end_listening(self, rc, listener, false, handler, co__caller());
+}
+
+co__noinline int co_tcp_server_listen_fd(struct co_tcp_server *server, int fd,
+		co_tcp_handler *handler)
+{
+	struct server *self = open_server(server);
+	struct co_io *listener = NULL;
+	int rc;
+
+	if (server == NULL || self->loop == NULL || handler == NULL)
+		return -EINVAL;
+	if (!begin_listening(self))
+		return -EALREADY;
+	rc = co__tcp_copy_listener(self->loop, fd, &listener);
+
+	return end_listening(self, rc, listener, true, handler, co__caller());
 }
 
 int co_tcp_server_address(struct co_tcp_server *server,
@@ -417,17 +401,20 @@ int co_tcp_server_close(struct co_tcp_server *server)
 {
 	struct server *self = open_server(server);
 	struct co_io *listener;
+	bool shares;
 
 	if (server == NULL || self->loop == NULL)
 		return -EINVAL;
 	pthread_mutex_lock(&self->lock);
 	listener = self->listener;
+	shares = self->shares;
 	self->listener = NULL;
 	pthread_mutex_unlock(&self->lock);
 	if (listener == NULL)
 		return 0;
 	/* At once; the accepting task closes the descriptor when it runs. */
-	co_io_shutdown(listener, SHUT_RDWR);
+	if (!shares)
+		co_io_shutdown(listener, SHUT_RDWR);
 	co_io_close(listener);
 
 	return 0;

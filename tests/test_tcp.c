@@ -8,7 +8,9 @@
 #include <fcntl.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
+#include <stddef.h>
 #include <sys/resource.h>
+#include <sys/un.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -442,6 +444,137 @@ CO_TEST(tcp_listen, only_a_server_that_listens_has_an_address)
 	CO_EXPECT_EQ(co_tcp_server_close(&site.server), 0);
 	CO_EXPECT_EQ(co_tcp_server_deinit(&server), 0);
 	CO_EXPECT_EQ(co_tcp_server_deinit(&site.server), 0);
+
+	return 0;
+}
+
+/* --- Sockets that listen already ------------------------------------------ */
+
+static int listening_socket(int family, const struct sockaddr *address,
+		socklen_t size)
+{
+	int fd = socket(family, SOCK_STREAM, 0);
+
+	test_die_unless(fd >= 0, "socket", __FILE__, __LINE__);
+	test_or_die(bind(fd, address, size));
+	test_or_die(listen(fd, 20));
+
+	return fd;
+}
+
+/* A site that serves FD, which is the caller's. */
+static void open_site_of(struct site *site, int fd)
+{
+	memset(site, 0, sizeof *site);
+	site->loop = co_loop_current();
+	site->server.user = site;
+	test_or_die(co_tcp_server_init(&site->server, site->loop));
+	test_or_die(co_tcp_server_listen_fd(&site->server, fd, echo));
+	site->address.size = sizeof site->address.storage;
+	test_or_die(co_tcp_server_address(&site->server,
+			(struct sockaddr *)&site->address.storage,
+			&site->address.size));
+}
+
+static int local_listening_socket(void)
+{
+	struct address address = local("127.0.0.1", 0);
+
+	return listening_socket(AF_INET, of(&address), address.size);
+}
+
+CO_TEST(tcp_listen, a_socket_that_listens_already_is_served)
+{
+	int fd = local_listening_socket(), flags = fcntl(fd, F_GETFD);
+	struct site site;
+
+	open_site_of(&site, fd);
+	CO_EXPECT_EQ(fcntl(fd, F_GETFD), flags);
+	close(fd);
+	for (uint64_t i = 0; i < 10; i++)
+		call_and_echo(&site, i);
+	CO_EXPECT_EQ(co_tcp_server_deinit(&site.server), 0);
+	CO_EXPECT_EQ(counter_get(&site.served), 10);
+
+	return 0;
+}
+
+CO_TEST(tcp_listen, so_is_one_of_the_unix_domain)
+{
+	/* In no file system: the first byte is 0. */
+	struct sockaddr_un name = { .sun_family = AF_UNIX };
+	struct site site;
+	struct co_io *io;
+	int fd, length;
+
+	length = snprintf(name.sun_path + 1, sizeof name.sun_path - 1,
+			"coloop-test-%ld-%p", (long)getpid(), (void *)&site);
+	fd = listening_socket(AF_UNIX, (struct sockaddr *)&name,
+			(socklen_t)(offsetof(struct sockaddr_un, sun_path) + 1
+			+ (size_t)length));
+	open_site_of(&site, fd);
+	close(fd);
+	fd = socket(AF_UNIX, SOCK_STREAM, 0);
+	test_or_die(connect(fd, of(&site.address), site.address.size));
+	test_or_die(co_io_open(NULL, fd, &io));
+	expect_echo(io, 5);
+	CO_EXPECT_EQ(co_io_close(io), 0);
+	CO_EXPECT_EQ(co_tcp_server_deinit(&site.server), 0);
+	CO_EXPECT_EQ(counter_get(&site.ended), 1);
+
+	return 0;
+}
+
+/* Who else has the socket accepts on. */
+CO_TEST(tcp_listen, closing_the_server_ends_it_for_nobody_else)
+{
+	int fd = local_listening_socket(), client, accepted;
+	struct site site;
+
+	open_site_of(&site, fd);
+	call_and_echo(&site, 1);
+	CO_EXPECT_EQ(co_tcp_server_deinit(&site.server), 0);
+	client = socket(AF_INET, SOCK_STREAM, 0);
+	CO_EXPECT_EQ(connect(client, of(&site.address), site.address.size), 0);
+	accepted = accept(fd, NULL, NULL);
+	CO_EXPECT(accepted >= 0);
+	close(accepted);
+	close(client);
+	/* So does the next server. */
+	open_site_of(&site, fd);
+	call_and_echo(&site, 2);
+	CO_EXPECT_EQ(co_tcp_server_deinit(&site.server), 0);
+	close(fd);
+
+	return 0;
+}
+
+CO_TEST(tcp_listen, what_does_not_listen_is_refused)
+{
+	int fd = local_listening_socket(), other = socket(AF_INET, SOCK_STREAM,
+			0), datagrams = socket(AF_INET, SOCK_DGRAM, 0);
+	struct co_tcp_server server;
+	int ends[2];
+
+	test_or_die(pipe(ends));
+	CO_EXPECT_EQ(co_tcp_server_init(&server, co_loop_current()), 0);
+	CO_EXPECT_EQ(co_tcp_server_listen_fd(&server, -1, echo), -EBADF);
+	CO_EXPECT_EQ(co_tcp_server_listen_fd(&server, ends[0], echo),
+			-ENOTSOCK);
+	CO_EXPECT_EQ(co_tcp_server_listen_fd(&server, other, echo), -EINVAL);
+	CO_EXPECT_EQ(co_tcp_server_listen_fd(&server, datagrams, echo),
+			-EINVAL);
+	CO_EXPECT_EQ(co_tcp_server_listen_fd(&server, fd, NULL), -EINVAL);
+	CO_EXPECT_EQ(co_tcp_server_listen_fd(NULL, fd, echo), -EINVAL);
+	CO_EXPECT_EQ(co_tcp_server_listen_fd(&server, fd, echo), 0);
+	CO_EXPECT_EQ(co_tcp_server_listen_fd(&server, fd, echo), -EALREADY);
+	CO_EXPECT_EQ(co_tcp_server_deinit(&server), 0);
+	CO_EXPECT_EQ(fcntl(fd, F_GETFD) >= 0, 1);
+	close(fd);
+	close(other);
+	close(datagrams);
+	close(ends[0]);
+	close(ends[1]);
 
 	return 0;
 }

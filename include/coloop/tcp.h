@@ -49,6 +49,16 @@ CO_API int co_tcp_server_listen(struct co_tcp_server *server,
 		const struct sockaddr *address, socklen_t size, int backlog,
 		co_tcp_handler *handler);
 
+/* The same with FD, a stream socket that listens already: of a service manager,
+ * a parent, or the Unix domain.  The server has a copy of it, in non-blocking
+ * mode, and FD stays the caller's, who may close it.  Others who have the
+ * socket may accept, too, and co_tcp_server_close() ends nothing for them.  Of
+ * a peer of the Unix domain only sa_family is valid.
+ * -EALREADY, -ENOMEM, -ENOSPC: as above.  -EBADF, -ENOTSOCK: FD.  -EINVAL: also
+ * if it isn't such a socket, or doesn't listen.  -EMFILE.  Any thread. */
+CO_API int co_tcp_server_listen_fd(struct co_tcp_server *server, int fd,
+		co_tcp_handler *handler);
+
 /* The address that the server is bound to.  *SIZE is the room, and gets the
  * size of the address.  -ENOTCONN: not listening.  -EINVAL: too little room.
  * -ENOBUFS: the system has no memory to answer. */

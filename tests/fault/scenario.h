@@ -54,7 +54,7 @@ void fail_each_call_of(const struct scenario *scenario);
 	each(foreigner) each(spinning)                                      \
 	each(streams) each(pipes) each(left_open) each(files)               \
 	each(watches) each(many_numbers)                                    \
-	each(connections) each(crowded_server) each(addresses)              \
+	each(connections) each(given) each(crowded_server) each(addresses)              \
 	each(taken_by_client) each(taken_by_server)
 
 #define DECLARE_SCENARIO(name) extern const struct scenario name;

@@ -107,6 +107,37 @@ const struct scenario connections = {
 		FAULT_shutdown, FAULT_poll, FAULT_close, FAULT_NONE },
 };
 
+/* --- A server of a socket that listens already ---------------------------- */
+
+static int use_given(void *arg)
+{
+	struct co_tcp_server server;
+	struct sockaddr_storage address;
+	socklen_t size;
+	int fd = socket(AF_INET, SOCK_STREAM, 0), rc;
+
+	(void)arg;
+	test_or_die(co_tcp_address("127.0.0.1", 0, &address, &size));
+	test_or_die(bind(fd, (struct sockaddr *)&address, size));
+	test_or_die(listen(fd, 5));
+	test_or_die(co_tcp_server_init(&server, co_loop_current()));
+	rc = (int)TELL(co_tcp_server_listen_fd, &server, fd, echo);
+	if (rc == 0)
+		rc = call_twice(&server);
+	CO_EXPECT_EQ(co_tcp_server_deinit(&server), 0);
+	close(fd);
+
+	return rc;
+}
+
+const struct scenario given = {
+	.name = "given",
+	.run = use_given,
+	.covers = (const enum fault_call[]){ FAULT_fcntl_dupfd,
+		FAULT_fcntl_getfl, FAULT_fcntl_setfl, FAULT_NONE },
+	.only_covered = true,
+};
+
 /* --- A server without stacks --------------------------------------------- */
 
 /* All the stacks that the loop has, so that the next task needs memory: those
