@@ -14,6 +14,7 @@
 
 #include <errno.h>
 #include <pthread.h>
+#include <semaphore.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -28,6 +29,7 @@ static struct co_lock lock = CO_LOCK_INIT;
 static struct co_io *reader, *writer;
 static struct co_task *suspended, *sleeper;
 static struct co_loop *other;
+static sem_t blocks, unblock;
 static int read_end[2], write_end[2], waited_end[2];
 static bool released;
 static int wrong;
@@ -162,6 +164,28 @@ static int in_wait_fd(void *arg)
 	return 0;
 }
 
+/* In a thread that runs no task. */
+static int block(void *arg)
+{
+	(void)arg;
+	sem_post(&blocks);
+	while (sem_wait(&unblock) < 0)
+		;
+
+	return 8;
+}
+
+static int in_blocking(void *arg)
+{
+	int result = 0;
+
+	(void)arg;
+	expect(co_blocking(block, NULL, &result) == 0 && result == 8,
+			"blocking");
+
+	return 0;
+}
+
 /* --- Tasks that don't ------------------------------------------------------ */
 
 static int yields(void *arg)
@@ -240,6 +264,7 @@ static void let_go(void)
 	expect(write(read_end[1], &byte, 1) == 1
 			&& write(waited_end[1], &byte, 1) == 1, "write");
 	close(write_end[0]);
+	sem_post(&unblock);
 }
 
 static int runs(void *arg)
@@ -265,9 +290,12 @@ static int runs(void *arg)
 	spawn("reader", in_read, NULL, false);
 	spawn("writer", in_write, NULL, false);
 	spawn("waiter", in_wait_fd, NULL, false);
+	spawn("blocker", in_blocking, NULL, false);
 	ended = spawn("ended", ends, NULL, true);
 	spawn("yielder", yields, NULL, false);
 	for (int i = 0; i < 100 || !other_is_idle(); i++)
+		co_yield();
+	while (sem_trywait(&blocks) < 0)
 		co_yield();
 	spawn("newborn", never_ran, NULL, false);
 	stop_here();
@@ -312,6 +340,8 @@ int main(void)
 	if (pipe(read_end) < 0 || socketpair(AF_UNIX, SOCK_STREAM, 0, write_end)
 			|| socketpair(AF_UNIX, SOCK_STREAM, 0, waited_end))
 		abort();
+	sem_init(&blocks, 0, 0);
+	sem_init(&unblock, 0, 0);
 	options.threads = 3;
 	if (co_loop_create_single_threaded(&loop) < 0
 			|| co_loop_create(&options, &other) < 0
