@@ -12,6 +12,7 @@
 #include <coloop/blocking.h>
 #include <coloop/channel.h>
 #include <coloop/errno.h>
+#include <coloop/group.h>
 #include <coloop/io.h>
 #include <coloop/lock.h>
 #include <coloop/locked.h>

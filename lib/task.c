@@ -30,6 +30,7 @@
 #include <errno.h>
 #include <string.h>
 
+#include "group.h"
 #include "loop.h"
 #include "probes.h"
 #include "worker.h"
@@ -99,7 +100,8 @@ struct co_task *co__task_run(struct co_task *self)
 	int result;
 
 	CO__PROBE2(begin, self, self->fn);
-	result = self->fn(self->arg);
+	result = co__likely(self->group == NULL) ? self->fn(self->arg)
+			: co__group_run(self);
 	CO__PROBE2(end, self, result);
 	self->result = result;
 	co__timer_cancel(self);
@@ -193,8 +195,9 @@ static co__noinline void begin_from_outside(struct co_loop *loop,
 }
 
 static co__always_inline int spawn(struct co_loop *loop,
-		const struct co_task_attr *attr, co_task_fn *fn, void *arg,
-		struct co_task **ret_task, const void *at)
+		struct co_group *group, const struct co_task_attr *attr,
+		co_task_fn *fn, void *arg, struct co_task **ret_task,
+		const void *at)
 {
 	struct co__worker *worker = co__worker_get();
 	unsigned size_class;
@@ -217,6 +220,7 @@ static co__always_inline int spawn(struct co_loop *loop,
 	init_task(task);
 	task->fn = fn;
 	task->arg = arg;
+	task->group = group;
 	AO_store(&task->spawned_at, (AO_t)at);
 	AO_store(&task->joined.word, ret_task != NULL ? CO__SLOT_EMPTY
 			: DETACHED);
@@ -246,7 +250,7 @@ static co__always_inline int spawn(struct co_loop *loop,
 co__noinline int co_spawn(struct co_loop *loop, co_task_fn *fn, void *arg,
 		struct co_task **ret_task)
 {
-	return spawn(loop, NULL, fn, arg, ret_task, co__caller());
+	return spawn(loop, NULL, NULL, fn, arg, ret_task, co__caller());
 }
 
 int co__spawn(struct co_loop *loop, const struct co_task_attr *attr,
@@ -256,7 +260,17 @@ int co__spawn(struct co_loop *loop, const struct co_task_attr *attr,
 	if (!is_valid_attr(attr))
 		return -EINVAL;
 
-	return spawn(loop, attr, fn, arg, ret_task, at);
+	return spawn(loop, NULL, attr, fn, arg, ret_task, at);
+}
+
+int co__spawn_member(struct co_loop *loop, struct co_group *group,
+		const struct co_task_attr *attr, co_task_fn *fn, void *arg,
+		const void *at)
+{
+	if (!is_valid_attr(attr))
+		return -EINVAL;
+
+	return spawn(loop, group, attr, fn, arg, NULL, at);
 }
 
 co__noinline int co_spawn_with(struct co_loop *loop,

@@ -29,6 +29,7 @@
 #include "list.h"
 #include "slot.h"
 
+struct co_group;
 struct co__timer;
 struct co__wheel;
 struct co__worker;
@@ -70,6 +71,7 @@ struct co_task {
 	struct co__slot joined;		/* atomic: see task.c */
 	co_task_fn *fn;			/* constant while in use */
 	void *arg;			/* constant while in use */
+	struct co_group *group;		/* constant while in use; or NULL */
 	void *stack_bottom;		/* constant: lowest usable byte */
 	struct co_tick tick;		/* its link in one queue; run is NULL */
 
@@ -107,6 +109,11 @@ _Static_assert((CO_TASK_NAME_MAX + 1) % sizeof(AO_t) == 0
  * return address of what the program called. */
 int co__spawn(struct co_loop *loop, const struct co_task_attr *attr,
 		co_task_fn *fn, void *arg, struct co_task **ret_task,
+		const void *at);
+
+/* The same for a task of GROUP, which is expected there: group.h. */
+int co__spawn_member(struct co_loop *loop, struct co_group *group,
+		const struct co_task_attr *attr, co_task_fn *fn, void *arg,
 		const void *at);
 
 /* The return address of the function that this stands in, which must not be

@@ -3,11 +3,10 @@
 /*
  * tcp.c - a server: one task that accepts, one for each connection
  *
- * Ownership   `live' counts the accepting task and the handlers' tasks.  Only
- *             the accepting task spawns handlers, so once it has ended `live'
- *             only falls.  Who makes it 0 touches nothing of the server after
- *             it has released the lock, and wakes the task that waits in
- *             co_tcp_server_deinit().
+ * Ownership   The handlers' tasks are a group, of which the accepting task is
+ *             expected to be one all the time: only it spawns handlers, so once
+ *             it has ended they only become fewer, and who waits for the group
+ *             waits for all.
  *
  *             The accepting task is a user of the listener until it ends: its
  *             entry can't become another file's meanwhile.
@@ -31,6 +30,7 @@
 #include <unistd.h>
 
 #include "fd.h"
+#include "group.h"
 #include "loop.h"
 #include "starved.h"
 #include "wait.h"
@@ -49,23 +49,12 @@ struct server {
 	co_tcp_handler *handler;	/* constant while listening */
 	struct co_io *listener;		/* lock: NULL once closed */
 	struct co_io *accepting;	/* constant while accepting */
-	unsigned cancelled : 1;		/* lock: handlers are to end */
-	unsigned shares : 1;		/* lock: others may accept, too */
-	unsigned connections : 30;	/* lock: how many handlers there are */
-	struct co__list handlers;	/* lock */
-	size_t live;			/* lock: tasks, and those begun */
-	struct co_task *drainer;	/* lock: waits for them, or NULL */
-	pthread_mutex_t lock;
+	struct co__group tasks;		/* its flag: others may accept, too; its
+					 * lock is what `lock' means here */
 };
 
 _Static_assert(sizeof(struct server) <= sizeof(struct co_tcp_server),
 		"struct co_tcp_server has the room that a server needs");
-
-/* A task that serves a connection; on its stack. */
-struct handler {
-	struct co__list link;		/* lock: the server's */
-	struct co_task *task;		/* constant */
-};
 
 /* The connection that the accepting task has accepted and no task serves; on
  * its stack. */
@@ -84,38 +73,17 @@ static struct server *open_server(struct co_tcp_server *server)
 
 /* --- Handlers ------------------------------------------------------------ */
 
-/* One of the tasks that `live' counts ends; a handler by LINK.  SERVER may be
- * gone after this, and the drainer, who takes the lock before it goes. */
-static void leave(struct server *server, struct co__list *link)
-{
-	pthread_mutex_lock(&server->lock);
-	if (link != NULL) {
-		co__list_remove(link);
-		server->connections--;
-	}
-	if (--server->live == 0 && server->drainer != NULL)
-		co__slot_raise(&server->drainer->gate, server->drainer);
-	pthread_mutex_unlock(&server->lock);
-}
-
 static int handler_main(void *arg)
 {
 	struct co_io *io = arg;
 	struct server *server = io->server;
-	struct handler self = { .task = co_self() };
 	union co__peer peer = io->peer;
-	bool cancelled;
+	struct co__member self;
 
-	pthread_mutex_lock(&server->lock);
-	co__list_append(&server->handlers, &self.link);
-	server->connections++;
-	cancelled = server->cancelled;
-	pthread_mutex_unlock(&server->lock);
-	if (cancelled)
-		co_cancel(self.task);
+	co__group_enter(&server->tasks, &self);
 	server->handler((struct co_tcp_server *)(void *)server, io, &peer.any);
 	co_io_close(io);
-	leave(server, &self.link);
+	co__group_leave(&server->tasks, &self);
 
 	return 0;
 }
@@ -133,16 +101,14 @@ static int start_handler(struct server *server, struct arrival *arrival)
 	arrival->fd = -1;
 	arrival->io->server = server;
 	arrival->io->peer = arrival->peer;
-	pthread_mutex_lock(&server->lock);
-	server->live++;
-	pthread_mutex_unlock(&server->lock);
+	co__group_expect(&server->tasks);
 	/* For whom the server was told to listen. */
 	rc = co__spawn(server->loop, NULL, handler_main, arrival->io, NULL,
 			(const void *)AO_load(&co_self()->spawned_at));
 	if (rc == 0)
 		*arrival = no_arrival;
 	else
-		leave(server, NULL);	/* not the last: the acceptor lives */
+		co__group_leave(&server->tasks, NULL);
 
 	return rc;
 }
@@ -242,7 +208,7 @@ static int accept_main(void *arg)
 	/* While the listener can't be another file yet. */
 	co_tcp_server_close((struct co_tcp_server *)(void *)server);
 	co__fd_leave(listener, CO__FD_USER);
-	leave(server, NULL);
+	co__group_leave(&server->tasks, NULL);
 
 	return 0;
 }
@@ -258,8 +224,7 @@ int co_tcp_server_init(struct co_tcp_server *server, struct co_loop *loop)
 	memset(server->private_, 0, sizeof server->private_);
 	self = open_server(server);
 	self->loop = loop;
-	co__list_init(&self->handlers);
-	pthread_mutex_init(&self->lock, NULL);
+	co__group_init(&self->tasks);
 
 	return 0;
 }
@@ -274,7 +239,7 @@ static int start_accepting(struct server *server, struct co_io *listener,
 	int rc;
 
 	server->listener = server->accepting = listener;
-	server->cancelled = false;
+	server->tasks.cancelled = 0;
 	co__fd_enter(listener, CO__FD_USER);
 	rc = co__spawn(server->loop, &attr, accept_main, server, NULL, at);
 	if (rc < 0) {
@@ -291,11 +256,11 @@ static bool begin_listening(struct server *server)
 {
 	bool begins;
 
-	pthread_mutex_lock(&server->lock);
-	begins = server->live == 0;
+	pthread_mutex_lock(&server->tasks.lock);
+	begins = server->tasks.live == 0;
 	if (begins)
-		server->live = 1;
-	pthread_mutex_unlock(&server->lock);
+		server->tasks.live = 1;
+	pthread_mutex_unlock(&server->tasks.lock);
 
 	return begins;
 }
@@ -307,14 +272,14 @@ static int end_listening(struct server *server, int rc,
 		const void *at)
 {
 	if (rc == 0) {
-		pthread_mutex_lock(&server->lock);
+		pthread_mutex_lock(&server->tasks.lock);
 		server->handler = handler;
-		server->shares = shares;
+		server->tasks.flag = shares;
 		rc = start_accepting(server, listener, at);
-		pthread_mutex_unlock(&server->lock);
+		pthread_mutex_unlock(&server->tasks.lock);
 	}
 	if (rc < 0)
-		leave(server, NULL);
+		co__group_leave(&server->tasks, NULL);
 
 	return rc;
 }
@@ -367,12 +332,12 @@ int co_tcp_server_address(struct co_tcp_server *server,
 	if (server == NULL || self->loop == NULL || ret_address == NULL
 			|| size == NULL)
 		return -EINVAL;
-	pthread_mutex_lock(&self->lock);
+	pthread_mutex_lock(&self->tasks.lock);
 	if (self->listener != NULL)
 		rc = getsockname(co_io_fd(self->listener),
 				(struct sockaddr *)(void *)&address, &length)
 				< 0 ? -errno : 0;
-	pthread_mutex_unlock(&self->lock);
+	pthread_mutex_unlock(&self->tasks.lock);
 	if (rc < 0)
 		return rc;
 	if (*size < length)
@@ -386,15 +351,9 @@ int co_tcp_server_address(struct co_tcp_server *server,
 size_t co_tcp_server_connections(struct co_tcp_server *server)
 {
 	struct server *self = open_server(server);
-	size_t connections;
 
-	if (server == NULL || self->loop == NULL)
-		return 0;
-	pthread_mutex_lock(&self->lock);
-	connections = self->connections;
-	pthread_mutex_unlock(&self->lock);
-
-	return connections;
+	return server == NULL || self->loop == NULL ? 0
+			: co__group_count(&self->tasks);
 }
 
 int co_tcp_server_close(struct co_tcp_server *server)
@@ -405,11 +364,11 @@ int co_tcp_server_close(struct co_tcp_server *server)
 
 	if (server == NULL || self->loop == NULL)
 		return -EINVAL;
-	pthread_mutex_lock(&self->lock);
+	pthread_mutex_lock(&self->tasks.lock);
 	listener = self->listener;
-	shares = self->shares;
+	shares = self->tasks.flag;
 	self->listener = NULL;
-	pthread_mutex_unlock(&self->lock);
+	pthread_mutex_unlock(&self->tasks.lock);
 	if (listener == NULL)
 		return 0;
 	/* At once; the accepting task closes the descriptor when it runs. */
@@ -418,74 +377,6 @@ int co_tcp_server_close(struct co_tcp_server *server)
 	co_io_close(listener);
 
 	return 0;
-}
-
-static struct handler *handler_of(struct co__list *link)
-{
-	return co__container_of(link, struct handler, link);
-}
-
-/* SELF is to wait for the tasks of SERVER.  -EDEADLK: it is one of them.
- * -EBUSY: another one does. */
-static int begin_draining(struct server *server, struct co_task *self)
-{
-	int rc;
-
-	pthread_mutex_lock(&server->lock);
-	rc = server->drainer != NULL ? -EBUSY : 0;
-	for (struct co__list *link = server->handlers.next;
-			link != &server->handlers; link = link->next)
-		if (handler_of(link)->task == self)
-			rc = -EDEADLK;
-	if (rc == 0)
-		server->drainer = self;
-	pthread_mutex_unlock(&server->lock);
-
-	return rc;
-}
-
-static void cancel_handlers(struct server *server, struct co_task *self)
-{
-	pthread_mutex_lock(&server->lock);
-	server->cancelled = true;
-	for (struct co__list *link = server->handlers.next;
-			link != &server->handlers; link = link->next)
-		if (handler_of(link)->task != self)
-			co_cancel(handler_of(link)->task);
-	pthread_mutex_unlock(&server->lock);
-}
-
-/* Whether no task of SERVER is left. */
-static bool is_drained(struct server *server)
-{
-	bool drained;
-
-	pthread_mutex_lock(&server->lock);
-	drained = server->live == 0;
-	pthread_mutex_unlock(&server->lock);
-
-	return drained;
-}
-
-/* Wait until no task of SERVER is left: the last wakes SELF, which has begun to
- * drain it. */
-static int drain(struct server *server, struct co_task *self)
-{
-	struct co__slot *gate = &self->gate;
-	int rc = 0;
-
-	AO_store(&gate->word, CO__SLOT_EMPTY);
-	while (rc == 0 && !is_drained(server)) {
-		rc = co__wait_prepare(self);
-		if (rc == 0)
-			rc = co__slot_wait(self, CO__IN_JOIN, self, gate);
-		AO_store(&gate->word, CO__SLOT_EMPTY);
-	}
-	pthread_mutex_lock(&server->lock);
-	server->drainer = NULL;
-	pthread_mutex_unlock(&server->lock);
-
-	return rc;
 }
 
 int co_tcp_server_drain(struct co_tcp_server *server)
@@ -499,44 +390,26 @@ int co_tcp_server_drain(struct co_tcp_server *server)
 	if (task == NULL)
 		return -EPERM;
 	co_tcp_server_close(server);
-	rc = begin_draining(self, task);
+	rc = co__group_begin_wait(&self->tasks, task);
 
-	return rc == 0 ? drain(self, task) : rc;
-}
-
-/* Drain SERVER whatever happens to TASK. */
-static void drain_masked(struct server *server, struct co_task *task)
-{
-	int masked = co_cancel_mask(1);
-	struct co_deadline scope;
-
-	co_deadline_mask(&scope);
-	drain(server, task);
-	co_deadline_end(&scope);
-	co_cancel_mask(masked);
+	return rc == 0 ? co__group_wait(&self->tasks, task) : rc;
 }
 
 int co_tcp_server_deinit(struct co_tcp_server *server)
 {
 	struct server *self = open_server(server);
 	struct co_task *task = co_self();
-	int rc = 0;
+	int rc;
 
 	if (server == NULL)
 		return -EINVAL;
 	if (self->loop == NULL)
 		return 0;
 	co_tcp_server_close(server);
-	cancel_handlers(self, task);
-	if (task != NULL)
-		rc = begin_draining(self, task);
-	else if (!is_drained(self))
-		rc = -EBUSY;
+	co__group_cancel(&self->tasks, task);
+	rc = co__group_end(&self->tasks, task);
 	if (rc < 0)
 		return rc;
-	if (task != NULL)
-		drain_masked(self, task);
-	pthread_mutex_destroy(&self->lock);
 	memset(server->private_, 0, sizeof server->private_);
 
 	return 0;

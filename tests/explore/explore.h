@@ -83,6 +83,7 @@ extern const struct explore_scenario explore_loops[];
 extern const struct explore_scenario explore_outside[];
 extern const struct explore_scenario explore_descriptors[];
 extern const struct explore_scenario explore_blocking[];
+extern const struct explore_scenario explore_groups[];
 
 /* Begin another thread; wait until it has ended. */
 int explore_thread(void *(*fn)(void *arg), void *arg);

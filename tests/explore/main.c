@@ -35,7 +35,8 @@ static struct {
 
 static const struct explore_scenario *const lists[] = { explore_structures,
 	explore_steps, explore_waits, explore_channels, explore_loops,
-	explore_outside, explore_descriptors, explore_blocking };
+	explore_outside, explore_descriptors, explore_blocking,
+	explore_groups };
 
 static void usage(void)
 {

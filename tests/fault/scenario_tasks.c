@@ -391,6 +391,31 @@ const struct scenario withdrawn = {
 	.only_covered = true,
 };
 
+/* --- Groups -------------------------------------------------------------- */
+
+static int use_groups(void *arg)
+{
+	struct co_group group;
+	int rc = 0, result = 0;
+
+	test_or_die(co_group_init(&group, NULL, 0));
+	for (int i = 0; i < 20 && rc == 0; i++)
+		rc = (int)TELL(co_group_spawn, &group, sleep_shortly, arg);
+	/* Whether or not all were spawned. */
+	CO_EXPECT_EQ(co_group_wait(&group, &result), 0);
+	CO_EXPECT_EQ(result, 0);
+	CO_EXPECT_EQ(co_group_deinit(&group), 0);
+
+	return rc;
+}
+
+const struct scenario groups = {
+	.name = "groups",
+	.run = use_groups,
+	.covers = (const enum fault_call[]){ FAULT_malloc, FAULT_NONE },
+	.only_covered = true,
+};
+
 /* --- A dump -------------------------------------------------------------- */
 
 static int dump_into(const int ends[2])
