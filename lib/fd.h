@@ -58,7 +58,9 @@ struct co_io {
 	struct co_loop *loop;		/* constant */
 	int fd;				/* constant */
 	unsigned char kind;		/* lock */
-	unsigned char is_stream;	/* constant while open: short is dry */
+	unsigned char is_stream;	/* constant while open: short is dry;
+					 * of a listener: so it is of what
+					 * it accepts */
 	unsigned char is_socket;	/* constant while open */
 	unsigned char is_polled;	/* constant while open; or it is always
 					 * ready */
@@ -179,9 +181,9 @@ bool co__fd_is_socket(int fd);
 int co__fd_ask(int fd, unsigned events);
 
 /* co_io_open for a descriptor that the library has just made: a stream socket,
- * non-blocking.  If some task has yet to leave an earlier file of the same
- * number, the socket gets another one.  It owns FD on success only.  -EMFILE,
- * -ENOMEM, -ENOSPC. */
+ * non-blocking, and TCP's unless the caller corrects is_stream.  If some task
+ * has yet to leave an earlier file of the same number, the socket gets another
+ * one.  It owns FD on success only.  -EMFILE, -ENOMEM, -ENOSPC. */
 int co__io_adopt(struct co_loop *loop, int fd, struct co_io **ret_io);
 
 /* One non-blocking system call: a count or a negative errno value. */

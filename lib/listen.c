@@ -25,6 +25,13 @@ bool co__tcp_listens(int fd)
 	return ask(fd, SO_ACCEPTCONN) > 0;
 }
 
+/* Whether FD, a stream socket, is TCP's.  Others keep boundaries: SCTP, and the
+ * Unix domain with rights or credentials. */
+static bool is_tcp(int fd)
+{
+	return ask(fd, SO_PROTOCOL) == IPPROTO_TCP;
+}
+
 static void send_at_once(int fd)
 {
 	int on = 1;
@@ -93,7 +100,9 @@ int co__tcp_copy_listener(struct co_loop *loop, int fd,
 	rc = use_listening(copy);
 	if (rc == 0)
 		rc = co__io_adopt(loop, copy, ret_listener);
-	if (rc < 0)
+	if (rc == 0)
+		(*ret_listener)->is_stream = is_tcp((*ret_listener)->fd);
+	else
 		co__fd_close(copy);
 
 	return rc;

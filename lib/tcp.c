@@ -99,6 +99,7 @@ static int start_handler(struct server *server, struct arrival *arrival)
 	if (rc < 0)
 		return rc;
 	arrival->fd = -1;
+	arrival->io->is_stream = server->accepting->is_stream;
 	arrival->io->server = server;
 	arrival->io->peer = arrival->peer;
 	co__group_expect(&server->tasks);
