@@ -113,7 +113,42 @@ static bool count_thread(struct co__blocking *blocking)
 	return true;
 }
 
-/* Count a call, and have a thread for it. */
+/* queued -> over, locked: the oldest whose wait isn't over yet, for want of a
+ * thread.  Returns its task, which is the caller's, or NULL. */
+static struct co_task *refuse_oldest(struct co__blocking *blocking)
+{
+	struct co__list *link;
+
+	while ((link = co__list_take(&blocking->queue)) != NULL) {
+		struct call *call = co__container_of(link, struct call, link);
+		struct co_task *task = call->task;
+
+		if (co__wait_claim(task, call->ticket, -EAGAIN))
+			return task;
+	}
+
+	return NULL;
+}
+
+/* Tell those that are queued if no thread is left that may come: the last that
+ * was about to be started could not be.  Who queued a call, or failed to start
+ * a thread, looks afterwards; the lock lets one of the two see the other. */
+static void refuse_forlorn(struct co__blocking *blocking)
+{
+	while (AO_load(&blocking->threads) == 0) {
+		struct co_task *task = NULL;
+
+		co__spin_acquire(&blocking->lock);
+		if (AO_load(&blocking->threads) == 0)
+			task = refuse_oldest(blocking);
+		co__spin_release(&blocking->lock);
+		if (task == NULL)
+			break;
+		co__ready(task);
+	}
+}
+
+/* Count a call, and have a thread for it, or one that is about to be. */
 static int enter(struct co__blocking *blocking)
 {
 	bool needed;
@@ -125,6 +160,8 @@ static int enter(struct co__blocking *blocking)
 	co__spin_release(&blocking->lock);
 	if (needed)
 		rc = start_thread(blocking);
+	if (rc < 0)
+		refuse_forlorn(blocking);
 
 	return rc;
 }
@@ -161,6 +198,7 @@ static void queue_call(struct co__worker *worker, struct co_task *self,
 	/* From here on a call that was queued may be over, and SELF be gone. */
 	if (rc == 0) {
 		sem_post(&blocking->work);
+		refuse_forlorn(blocking);
 	} else {
 		self->outcome = rc;
 		co__ready(self);

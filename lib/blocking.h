@@ -16,7 +16,8 @@
  *               queued -> begun  the first thread that is free
  *               begun -> over    that thread, when the function has returned
  *               queued -> over   a cancellation, a deadline: the task takes it
- *                                out of `queue' before its call returns
+ *                                out of `queue' before its call returns; or
+ *                                the last thread that was to come didn't
  *
  * Ownership   The task that waits keeps the call and what it points to.  The
  *             thread that began it uses it until it claims the wait, and
@@ -29,7 +30,9 @@
  *             once for nothing.  Across the end of a run all of that stays
  *             true: each thread is posted one more, and takes one.
  *             There are as many threads as calls, up to `max', or the start of
- *             one has failed; and a call is only queued if there is a thread.
+ *             one has failed; and a call is only queued if there is a thread,
+ *             or one is about to be: if the last of these fails to come, what
+ *             is queued is refused.
  * End         Threads end with the run, and what they are at ends first.
  *             What is queued stays so, and is begun in the next run.
  * Quiescence  A task that waits for its call is counted as one that waits for

@@ -97,6 +97,33 @@ static void run_many(void)
 	run_calls(call, 2, 2);
 }
 
+/* The workers run: from here on other threads may not come. */
+static int call_without_threads(void *arg)
+{
+	explore_with_failing_threads();
+
+	return call(arg);
+}
+
+/* Nobody is left to wait for a thread that doesn't come. */
+static void run_without_threads(void)
+{
+	struct co_task *tasks[2];
+	AO_t returned = 0;
+
+	meet = false;
+	begin(2, 1, call_without_threads, tasks);
+	explore_expect(co_loop_run(loop), 0);
+	for (int i = 0; i < 2; i++) {
+		int rc = join(tasks[i]);
+
+		explore_check(rc == 0 || rc == -EAGAIN);
+		returned += rc == 0;
+	}
+	explore_expect(AO_load(&begun), returned);
+	explore_expect(co_loop_destroy(loop), 0);
+}
+
 /* --- Cancelled ------------------------------------------------------------- */
 
 static void *cancel(void *arg)
@@ -180,6 +207,7 @@ static void run_stop(void)
 const struct explore_scenario explore_blocking[] = {
 	{ "blocking: more calls than threads", run_few, 500, false },
 	{ "blocking: a thread for each", run_many, 500, false },
+	{ "blocking: no threads", run_without_threads, 800, false },
 	{ "blocking: cancelled", run_cancel, 800, false },
 	{ "blocking: stopped", run_stop, 500, false },
 	{ NULL, NULL, 0, false },

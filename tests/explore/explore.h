@@ -133,6 +133,9 @@ void explore_with_monitor(void);
 /* In this run a fence in all threads may fail. */
 void explore_with_failing_barriers(void);
 
+/* From here on in this run the library may fail to start a thread. */
+void explore_with_failing_threads(void);
+
 /* A stream socket under the lowest free number, which takes ROOM bytes before it
  * is full.  *RET_PEER is its other end, also after it was closed. */
 struct explore_peer;

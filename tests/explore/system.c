@@ -40,7 +40,7 @@ struct object {
 
 static struct object objects[OBJECTS];
 static unsigned object_count;
-static bool monitor_sees, barriers_fail;
+static bool monitor_sees, barriers_fail, threads_fail;
 static _Alignas(64) char memory[MEMORY];
 static unsigned char given_back[MEMORY / 64];
 static size_t memory_used;
@@ -86,7 +86,7 @@ void system_begin(void)
 	memset(given_back, 0, sizeof given_back);
 	memory_used = 0;
 	object_count = 0;
-	monitor_sees = barriers_fail = false;
+	monitor_sees = barriers_fail = threads_fail = false;
 	sockets_begin();
 }
 
@@ -290,9 +290,19 @@ int __wrap_pthread_create(pthread_t *ret_thread, const pthread_attr_t *attr,
 		void *(*fn)(void *), void *arg)
 {
 	(void)attr;
+	if (threads_fail) {
+		point("start a thread", HERE);
+		if (explore_choose(3) != 0)
+			return EAGAIN;
+	}
 	*ret_thread = (pthread_t)explore_thread(fn, arg);
 
 	return 0;
+}
+
+void explore_with_failing_threads(void)
+{
+	threads_fail = true;
 }
 
 int __wrap_pthread_join(pthread_t thread, void **ret_result)
