@@ -13,8 +13,9 @@
  * is made, and AddressSanitizer's calls, as weak symbols: they are there if the
  * program was built with it.  To look for that at each switch would cost all
  * programs something; so then each switch goes by way of the scheduler, which
- * looks, and tells it.  ThreadSanitizer can't be told of what was compiled
- * without it.
+ * looks, and tells it.  LeakSanitizer may be there alone, and wants to know of
+ * the stacks only.  ThreadSanitizer can't be told of what was compiled without
+ * it.
  */
 
 #include <stdbool.h>
@@ -52,6 +53,8 @@
 extern void __sanitizer_start_switch_fiber(void **fake_stack,
 		const void *bottom, size_t size)
 		__attribute__((weak, visibility("default")));
+extern void __lsan_register_root_region(const void *bottom, size_t size)
+		__attribute__((weak, visibility("default")));
 #endif
 #endif
 
@@ -70,6 +73,26 @@ static inline bool co__checked_by_asan(void)
 #else
 	return CO__ASAN_ALWAYS;
 #endif
+}
+
+/* Whether leaks are looked for: by AddressSanitizer, or LeakSanitizer alone. */
+static inline bool co__checked_for_leaks(void)
+{
+#if defined CO__ASAN_MAY_BE_THERE && !defined CO__ASAN
+	return __lsan_register_root_region != NULL;
+#else
+	return CO__ASAN_ALWAYS;
+#endif
+}
+
+/* A report of AddressSanitizer is made on the stack of who is to blame, and
+ * wants up to 20 KiB of it. */
+#define CO__CHECKED_STACK_MIN ((size_t)64 << 10)
+
+/* The least size of a stack, beside what else is to be heeded. */
+static inline size_t co__checked_stack_least(void)
+{
+	return co__checked_by_asan() ? CO__CHECKED_STACK_MIN : 0;
 }
 
 /* Whether each switch has to go by way of the scheduler. */
@@ -97,8 +120,10 @@ void co__asan_leave(struct co__checked *self, const struct co__checked *next,
 		bool last) __attribute__((cold));
 void co__asan_enter(struct co__checked *self, struct co__checked *previous)
 		__attribute__((cold));
-void co__asan_stack_made(const void *bottom, const void *top);
-void co__asan_stack_gone(const void *bottom, const void *top);
+void co__asan_leave_system(struct co__checked *self) __attribute__((cold));
+void co__asan_stack_made(const void *bottom, const void *end);
+void co__asan_stack_gone(struct co__checked *self, const void *bottom,
+		const void *end);
 #endif
 
 /* SELF is the stack that this thread was given by the system. */
@@ -111,6 +136,16 @@ static inline void co__checked_adopt(struct co__checked *self)
 #endif
 #ifdef CO__TSAN_FIBERS
 	self->fiber = __tsan_get_current_fiber();
+#endif
+}
+
+/* SELF, which was adopted, is of no interest any more. */
+static inline void co__checked_leave_system(struct co__checked *self)
+{
+	(void)self;
+#ifdef CO__ASAN_MAY_BE_THERE
+	if (co__checked_by_asan())
+		co__asan_leave_system(self);
 #endif
 }
 
@@ -178,14 +213,17 @@ static inline void co__checked_enter(struct co__checked *self,
 #endif
 }
 
-/* There is a stack from BOTTOM to TOP.  Returns what _stack_gone() wants. */
-static inline unsigned co__checked_stack_made(void *bottom, void *top)
+/* There is a stack from BOTTOM to TOP; from there to END is what may also point
+ * to memory.  Returns what _stack_gone() wants. */
+static inline unsigned co__checked_stack_made(void *bottom, void *top,
+		void *end)
 {
 	(void)bottom;
 	(void)top;
+	(void)end;
 #ifdef CO__ASAN_MAY_BE_THERE
-	if (co__checked_by_asan())
-		co__asan_stack_made(bottom, top);
+	if (co__checked_for_leaks())
+		co__asan_stack_made(bottom, end);
 #endif
 #ifdef HAVE_VALGRIND_VALGRIND_H
 	return (unsigned)VALGRIND_STACK_REGISTER(bottom, top);
@@ -194,14 +232,17 @@ static inline unsigned co__checked_stack_made(void *bottom, void *top)
 #endif
 }
 
-static inline void co__checked_stack_gone(unsigned id, void *bottom, void *top)
+/* SELF, that stack, isn't there any more; perhaps somebody was on it. */
+static inline void co__checked_stack_gone(struct co__checked *self, unsigned id,
+		void *bottom, void *end)
 {
+	(void)self;
 	(void)id;
 	(void)bottom;
-	(void)top;
+	(void)end;
 #ifdef CO__ASAN_MAY_BE_THERE
-	if (co__checked_by_asan())
-		co__asan_stack_gone(bottom, top);
+	if (co__checked_for_leaks())
+		co__asan_stack_gone(self, bottom, end);
 #endif
 #ifdef HAVE_VALGRIND_VALGRIND_H
 	VALGRIND_STACK_DEREGISTER(id);

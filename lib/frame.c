@@ -101,6 +101,8 @@ unsigned co__frame_class(size_t size)
 	size_t least = 2 * (size_t)sysconf(_SC_PAGESIZE);
 	unsigned size_class = CO__STACK_CLASS_MIN;
 
+	if (least < co__checked_stack_least())
+		least = co__checked_stack_least();
 	if (size < ((size_t)1 << CO__STACK_CLASS_MIN)
 			|| size > ((size_t)1 << CO__STACK_CLASS_MAX))
 		return 0;
@@ -208,6 +210,13 @@ static struct co__slab *open_slab(struct co_loop *loop, unsigned size_class)
 	return slab;
 }
 
+/* Where the frame of TASK ends. */
+static void *frame_end(const struct co_task *task)
+{
+	return (char *)task->stack_bottom - page_size
+			+ ((size_t)1 << task->size_class);
+}
+
 /* A frame that was never used, or NULL.  `making' is held. */
 static struct co_task *make_frame(struct co_loop *loop, unsigned size_class)
 {
@@ -229,7 +238,8 @@ static struct co_task *make_frame(struct co_loop *loop, unsigned size_class)
 	task->timer = frame_timer(slab, index);
 	task->timer->task = task;
 	co__checked_init(&task->checked, task->stack_bottom, task);
-	task->stack_id = co__checked_stack_made(task->stack_bottom, task);
+	task->stack_id = co__checked_stack_made(task->stack_bottom, task,
+			frame_end(task));
 	AO_store(&loop->frames.stacks, AO_load(&loop->frames.stacks) + 1);
 	/* Release: the control block is one; pairs with co__frames_visit. */
 	AO_store_release(&slab->made, index + 1);
@@ -340,7 +350,8 @@ void co__frames_init(struct co_loop *loop)
 static void forget_stack(struct co_task *task, void *arg)
 {
 	(void)arg;
-	co__checked_stack_gone(task->stack_id, task->stack_bottom, task);
+	co__checked_stack_gone(&task->checked, task->stack_id,
+			task->stack_bottom, frame_end(task));
 }
 
 void co__frames_destroy(struct co_loop *loop)

@@ -400,6 +400,7 @@ void co__worker_run(struct co__worker *worker)
 	worker->preferred = NULL;
 	co__idle_found(worker);
 	AO_store(&worker->doing, CO__AWAY);
+	co__checked_leave_system(&worker->checked);
 	co__worker_here = outer;
 }
 

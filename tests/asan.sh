@@ -23,9 +23,16 @@ echo 'int main(void) { return 0; }' >"$work/none.c"
 ${CC:-cc} -fsanitize=address "$work/none.c" -o "$work/none" 2>"$work/out" &&
 	"$work/none" >"$work/out" 2>&1 || skip_all 'no AddressSanitizer'
 
-${CC:-cc} -g -O1 -fsanitize=address -fno-omit-frame-pointer -pthread \
-	-I"$build/include" -I"$src/include" "$src/tests/asan_target.c" \
-	-o "$work/target" -L"$build/.libs" -lcoloop || exit 1
+# make_target SANITIZER
+make_target()
+{
+	${CC:-cc} -g -O1 -fsanitize="$1" -fno-omit-frame-pointer -pthread \
+		-I"$build/include" -I"$src/include" \
+		"$src/tests/asan_target.c" -o "$work/target" \
+		-L"$build/.libs" -lcoloop
+}
+
+make_target address || exit 1
 LD_LIBRARY_PATH=$build/.libs
 export LD_LIBRARY_PATH
 
@@ -59,11 +66,19 @@ finds()
 }
 
 finds NOTHING good
+finds NOTHING dropped
 finds 'stack-use-after-return' returned
 moves=0
 finds NOTHING good
 finds NOTHING kept
+finds NOTHING given
 finds 'LeakSanitizer: detected memory leaks' leaked
 finds 'stack-buffer-overflow' overrun
 finds 'heap-buffer-overflow' read
+finds 'SUMMARY: AddressSanitizer: double-free' small
+if make_target leak 2>"$work/out"
+then
+	finds NOTHING good
+	finds NOTHING given
+fi
 echo "1..$count"

@@ -5,10 +5,15 @@
  * without it: what tests/asan.sh runs
  *
  * asan_target good        does nothing wrong, and returns 0
- * asan_target kept        ends while only the stacks of tasks point to memory
+ * asan_target kept        ends while only the stacks of tasks, and of main(),
+ *                         point to memory
+ * asan_target given       ends while only tasks that have not begun do
+ * asan_target dropped     destroys loops whose tasks have not ended, and looks
+ *                         whether anything is left of them
  * asan_target leaked      ends while nobody points to memory
  * asan_target returned    reads a variable of a function that has returned
  * asan_target overrun     writes behind an array of a task
+ * asan_target small       frees memory twice, on the smallest stack
  * asan_target read        has too much read into memory of a task
  */
 
@@ -122,6 +127,109 @@ static int exit_soon(void *arg)
 	exit(0);
 }
 
+static int free_given(void *arg)
+{
+	free(arg);
+
+	return 0;
+}
+
+static int exit_now(void *arg)
+{
+	(void)arg;
+	exit(0);
+}
+
+static __attribute__((noinline)) int give(struct co_loop *loop)
+{
+	int rc = co_spawn(loop, exit_now, NULL, NULL);
+
+	for (int i = 0; i < TASKS && rc == 0; i++)
+		rc = co_spawn(loop, free_given, malloc(1000), NULL);
+
+	return rc;
+}
+
+/* What functions that have returned have left on the stack. */
+static __attribute__((noinline)) void wipe(void)
+{
+	volatile char mine[4000];
+
+	for (size_t i = 0; i < sizeof mine; i++)
+		mine[i] = 0;
+}
+
+static int give_and_exit(void)
+{
+	struct co_loop *loop;
+	int rc = co_loop_create(NULL, &loop);
+
+	if (rc == 0)
+		rc = give(loop);
+	wipe();
+
+	return rc == 0 ? co_loop_run(loop) : rc;
+}
+
+static int stay(void *arg)
+{
+	volatile char mine[50];
+
+	(void)arg;
+	mine[0] = 0;
+	co_sleep(CO_HOUR);
+
+	return mine[0];
+}
+
+static int stop_soon(void *arg)
+{
+	(void)arg;
+	co_sleep(CO_MILLISECOND);
+
+	return co_loop_stop(co_loop_current());
+}
+
+static int drop(void)
+{
+	struct co_loop *loop;
+	int rc = co_loop_create(NULL, &loop);
+
+	for (int i = 0; i < TASKS && rc == 0; i++)
+		rc = co_spawn(loop, stay, NULL, NULL);
+	if (rc == 0)
+		rc = co_spawn(loop, stop_soon, NULL, NULL);
+	if (rc == 0)
+		rc = co_loop_run(loop);
+
+	return rc == 0 ? co_loop_destroy(loop) : rc;
+}
+
+/* The memory that is mapped, in MiB, or 0. */
+static long mapped(void)
+{
+	FILE *file = fopen("/proc/self/statm", "r");
+	long pages = 0;
+
+	if (file == NULL || fscanf(file, "%ld", &pages) != 1)
+		pages = 0;
+	if (file != NULL)
+		fclose(file);
+
+	return pages / ((1 << 20) / sysconf(_SC_PAGESIZE));
+}
+
+static int drop_often(void)
+{
+	int rc = drop();
+	long before = mapped();
+
+	for (int i = 0; i < ROUNDS && rc == 0; i++)
+		rc = drop();
+
+	return rc == 0 ? mapped() > before + TASKS * ROUNDS / 4 : rc;
+}
+
 static __attribute__((noinline)) void forget(void)
 {
 	char *volatile memory = malloc(1000);
@@ -167,6 +275,29 @@ static int overrun(void *arg)
 	return mine[3];
 }
 
+static int free_twice(void *arg)
+{
+	char *volatile memory = malloc(10);
+
+	(void)arg;
+	free(memory);
+	free(memory);
+
+	return 0;
+}
+
+static int on_small_stack(void *arg)
+{
+	struct co_task_attr attr = CO_TASK_ATTR_INIT;
+	struct co_task *task;
+	int rc;
+
+	attr.stack_size = 16384;
+	rc = co_spawn_with(NULL, &attr, free_twice, arg, &task);
+
+	return rc == 0 ? co_join(task, NULL) : rc;
+}
+
 static int read_too_much(void *arg)
 {
 	char *memory = malloc(8);
@@ -183,6 +314,11 @@ static int read_too_much(void *arg)
 	return 0;
 }
 
+static __attribute__((noinline)) char *allocate(void)
+{
+	return malloc(1000);
+}
+
 int main(int argc, char **argv)
 {
 	static const struct {
@@ -192,11 +328,20 @@ int main(int argc, char **argv)
 		{ "good", be_good }, { "kept", exit_soon },
 		{ "leaked", leak }, { "returned", read_returned },
 		{ "overrun", overrun }, { "read", read_too_much },
+		{ "small", on_small_stack },
 	};
+	char *volatile mine = allocate();
+	int rc = 2;
 
+	wipe();
 	for (size_t i = 0; argc == 2 && i < sizeof modes / sizeof *modes; i++)
 		if (strcmp(argv[1], modes[i].name) == 0)
-			return co_run(modes[i].fn, NULL);
+			rc = co_run(modes[i].fn, NULL);
+	if (argc == 2 && strcmp(argv[1], "given") == 0)
+		rc = give_and_exit();
+	if (argc == 2 && strcmp(argv[1], "dropped") == 0)
+		rc = drop_often();
+	free(mine);
 
-	return 2;
+	return rc;
 }

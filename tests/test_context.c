@@ -37,7 +37,8 @@ static void *stack_or_die(size_t size)
 	void *stack = aligned_alloc(16, size);
 
 	test_die_unless(stack != NULL, "aligned_alloc", __FILE__, __LINE__);
-	co__checked_stack_made(stack, (char *)stack + size);
+	co__checked_stack_made(stack, (char *)stack + size,
+			(char *)stack + size);
 	return stack;
 }
 
