@@ -26,7 +26,17 @@ static void add(AO_t *count, AO_t change)
 	AO_store(count, AO_load(count) + change);
 }
 
-/* queued -> begun, locked: the oldest whose wait isn't over yet, or NULL. */
+/* Whether the deadline of TASK, which waits, has passed.  The workers may be
+ * too busy to let its timer go off, which ends the wait all the same. */
+static bool is_late(const struct co_task *task)
+{
+	co_time deadline = co__atomic_load_wide(task->wait_deadline);
+
+	return deadline != CO_NEVER && co_now() >= deadline;
+}
+
+/* queued -> begun, locked: the oldest whose wait isn't over yet, nor will be at
+ * once; or NULL. */
 static struct call *begin_oldest(struct co__blocking *blocking)
 {
 	struct co__list *link;
@@ -34,7 +44,8 @@ static struct call *begin_oldest(struct co__blocking *blocking)
 	while ((link = co__list_take(&blocking->queue)) != NULL) {
 		struct call *call = co__container_of(link, struct call, link);
 
-		if (co__wait_deafen(call->task, call->ticket))
+		if (!is_late(call->task)
+				&& co__wait_deafen(call->task, call->ticket))
 			return call;
 	}
 

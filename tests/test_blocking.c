@@ -234,6 +234,26 @@ static int call_it(void *arg)
 	return co_blocking(must_not_be_called, arg, NULL);
 }
 
+static void compute_until(co_time end)
+{
+	while (co_now() < end)
+		AO_compiler_barrier();
+}
+
+/* Longer than a deadline of 5 ms, then let the function at the gate end, and the
+ * next be begun. */
+static int open_and_compute(void *arg)
+{
+	struct gate *gate = arg;
+	co_time now = co_now();
+
+	compute_until(now + 10 * CO_MILLISECOND);
+	counter_set(&gate->open, 1);
+	compute_until(now + 30 * CO_MILLISECOND);
+
+	return 0;
+}
+
 static int withdraw_queued(void *arg)
 {
 	struct gate gate = { .stops = false };
@@ -256,6 +276,30 @@ Test(blocking, what_has_not_begun_can_be_cancelled_and_times_out)
 {
 	run_with_one(1, withdraw_queued, NULL);
 	run_with_one(4, withdraw_queued, NULL);
+}
+
+/* No timer goes off while the only worker computes. */
+static int compute_meanwhile(void *arg)
+{
+	struct gate gate = { .stops = false };
+	struct co_task *first = spawn_or_die(NULL, call_at_gate, &gate), *other;
+	int rc = 0;
+
+	await_begun(&gate, 1);
+	CO_WITH_DEADLINE(co_after(5 * CO_MILLISECOND)) {
+		other = spawn_or_die(NULL, open_and_compute, &gate);
+		rc = co_blocking(must_not_be_called, arg, NULL);
+	}
+	CO_EXPECT_EQ(rc, -ETIMEDOUT);
+	CO_EXPECT_EQ(join_or_die(first), 17);
+	CO_EXPECT_EQ(join_or_die(other), 0);
+
+	return 0;
+}
+
+Test(blocking, what_is_late_does_not_begin_though_no_worker_has_time)
+{
+	run_with_one(1, compute_meanwhile, NULL);
 }
 
 struct place {
