@@ -74,18 +74,6 @@ size_t co__group_count(struct co__group *group)
 	return count;
 }
 
-/* Whether there are none, nobody is expected, and none but SELF waits. */
-static bool is_empty(struct co__group *group, const struct co_task *self)
-{
-	bool empty;
-
-	pthread_mutex_lock(&group->lock);
-	empty = group->live == 0 && group->waiter == self;
-	pthread_mutex_unlock(&group->lock);
-
-	return empty;
-}
-
 static struct co_task *task_of(struct co__list *link)
 {
 	return co__container_of(link, struct co__member, link)->task;
@@ -126,20 +114,32 @@ int co__group_begin_wait(struct co__group *group, struct co_task *self)
 	return rc;
 }
 
-int co__group_wait(struct co__group *group, struct co_task *self)
+/* SELF has begun to wait: do so, and leave with the lock held.  0: the group is
+ * empty as long as it is. */
+static int wait_and_lock(struct co__group *group, struct co_task *self)
 {
 	struct co__slot *gate = &self->gate;
 	int rc = 0;
 
 	AO_store(&gate->word, CO__SLOT_EMPTY);
-	while (rc == 0 && !is_empty(group, self)) {
+	pthread_mutex_lock(&group->lock);
+	while (rc == 0 && group->live > 0) {
+		pthread_mutex_unlock(&group->lock);
 		rc = co__wait_prepare(self);
 		if (rc == 0)
 			rc = co__slot_wait(self, CO__IN_JOIN, self, gate);
 		AO_store(&gate->word, CO__SLOT_EMPTY);
+		pthread_mutex_lock(&group->lock);
 	}
-	pthread_mutex_lock(&group->lock);
 	group->waiter = NULL;
+
+	return rc;
+}
+
+int co__group_wait(struct co__group *group, struct co_task *self)
+{
+	int rc = wait_and_lock(group, self);
+
 	pthread_mutex_unlock(&group->lock);
 
 	return rc;
@@ -156,13 +156,25 @@ static void wait_masked(struct co__group *group, struct co_task *self)
 	co_cancel_mask(masked);
 }
 
+/* Whether there are no members, nobody is expected, and nobody waits. */
+static bool is_idle(struct co__group *group)
+{
+	bool idle;
+
+	pthread_mutex_lock(&group->lock);
+	idle = group->live == 0 && group->waiter == NULL;
+	pthread_mutex_unlock(&group->lock);
+
+	return idle;
+}
+
 int co__group_end(struct co__group *group, struct co_task *self)
 {
 	int rc = 0;
 
 	if (self != NULL)
 		rc = co__group_begin_wait(group, self);
-	else if (!is_empty(group, NULL))
+	else if (!is_idle(group))
 		rc = -EBUSY;
 	if (rc < 0)
 		return rc;
@@ -267,16 +279,13 @@ co__noinline int co_group_spawn_with(struct co_group *group,
 	return spawn(group, attr, fn, arg, co__caller());
 }
 
-/* All have ended: as new. */
+/* All have ended: as new.  The lock is held. */
 static int renew(struct group *group)
 {
-	int result;
+	int result = group->result;
 
-	pthread_mutex_lock(&group->tasks.lock);
-	result = group->result;
 	group->result = 0;
 	group->tasks.cancelled = 0;
-	pthread_mutex_unlock(&group->tasks.lock);
 
 	return result;
 }
@@ -285,7 +294,7 @@ int co_group_wait(struct co_group *co_group, int *ret_result)
 {
 	struct co_task *self;
 	struct group *group;
-	int rc, result;
+	int rc, result = 0;
 
 	if (co_group == NULL)
 		return -EINVAL;
@@ -293,15 +302,17 @@ int co_group_wait(struct co_group *co_group, int *ret_result)
 	rc = co__wait_enter(&self);
 	if (rc == 0)
 		rc = co__group_begin_wait(&group->tasks, self);
-	if (rc == 0)
-		rc = co__group_wait(&group->tasks, self);
 	if (rc < 0)
 		return rc;
-	result = renew(group);
-	if (ret_result != NULL)
+	rc = wait_and_lock(&group->tasks, self);
+	/* Before others may spawn, cancel or release. */
+	if (rc == 0)
+		result = renew(group);
+	pthread_mutex_unlock(&group->tasks.lock);
+	if (rc == 0 && ret_result != NULL)
 		*ret_result = result;
 
-	return 0;
+	return rc;
 }
 
 int co_group_cancel(struct co_group *group)

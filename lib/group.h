@@ -6,11 +6,12 @@
  * group.h - tasks that somebody waits for, and cancels, together
  *
  * Ownership   `live' counts the members, and those that are about to be.  Only
- *             who is sure of one (it is a member, or the group is waited for
- *             after that) adds others, so for who waits `live' only falls.  Who
- *             makes it 0 touches nothing of the group after it has released the
- *             lock, and wakes the task that waits; which takes the lock before
- *             it goes.
+ *             who is sure that the group stays adds others: a member, before
+ *             it ends, or who waits for the group, or lets it be waited for,
+ *             after that.  Who makes it 0 touches nothing of the group after
+ *             it has released the lock, and wakes the task that waits.  That
+ *             takes the lock before it goes, and touches nothing after it has
+ *             released it in its turn.
  *             A member's entry lies on its stack, from its beginning to its
  *             end.  So a loop's end, which discards tasks, leaves a group with
  *             members of that loop unusable, as it does their stacks.

@@ -146,9 +146,80 @@ static void run_fail_fast(void)
 	explore_expect(explore_loop_run(2, fail_fast, NULL), 0);
 }
 
+/* --- Cancelled when a wait ends -------------------------------------------- */
+
+/* The wait that was over before has nothing to do with it. */
+static void *spawn_and_cancel(void *arg)
+{
+	explore_expect(co_group_spawn(group, sleep_for_long, NULL), 0);
+	explore_expect(co_group_cancel(group), 0);
+	explore_expect(co_loop_unref(arg), 0);
+
+	return NULL;
+}
+
+static int wait_meanwhile(void *arg)
+{
+	int thread;
+
+	make_group(0);
+	explore_expect(co_loop_ref(co_loop_current()), 0);
+	thread = explore_thread(spawn_and_cancel, co_loop_current());
+	explore_expect(co_group_wait(group, NULL), 0);
+	explore_join(thread);
+	explore_expect(co_group_wait(group, NULL), 0);
+	explore_expect(AO_load(&begun), 1);
+	free_group();
+
+	return arg != NULL;
+}
+
+static void run_cancel(void)
+{
+	explore_expect(explore_loop_run(1, wait_meanwhile, NULL), 0);
+}
+
+/* --- Released when a wait ends ---------------------------------------------- */
+
+/* Whom deinit tells that nobody waits knows that who did is done with it. */
+static void *release_meanwhile(void *arg)
+{
+	int rc;
+
+	while (AO_load(&begun) == 0)
+		co__atomic_pause();
+	while ((rc = co_group_deinit(group)) == -EBUSY)
+		co__atomic_pause();
+	explore_expect(rc, 0);
+	explore_allocator.release(NULL, group, sizeof *group);
+
+	return arg;
+}
+
+/* One thread, so the member begins when somebody waits. */
+static int wait_for_one(void *arg)
+{
+	int thread;
+
+	make_group(0);
+	thread = explore_thread(release_meanwhile, NULL);
+	explore_expect(co_group_spawn(group, end_soon, &ended[0]), 0);
+	explore_expect(co_group_wait(group, NULL), 0);
+	explore_join(thread);
+
+	return arg != NULL;
+}
+
+static void run_release(void)
+{
+	explore_expect(explore_loop_run(1, wait_for_one, NULL), 0);
+}
+
 const struct explore_scenario explore_groups[] = {
 	{ "group: waited for", run_wait, 500, false },
 	{ "group: given up", run_give_up, 500, false },
 	{ "group: one fails", run_fail_fast, 500, false },
+	{ "group: cancelled", run_cancel, 500, false },
+	{ "group: released", run_release, 500, false },
 	{ NULL, NULL, 0, false },
 };
