@@ -188,7 +188,7 @@ int co__group_end(struct co__group *group, struct co_task *self)
 /* --- Groups of the program ------------------------------------------------ */
 
 struct group {
-	struct co_loop *loop;		/* constant */
+	struct co_loop *loop;		/* constant; NULL: no group */
 	struct co__group tasks;		/* its flag: the first failure cancels
 					 * the others */
 	int result;			/* lock: the first other than 0 */
@@ -200,6 +200,12 @@ _Static_assert(sizeof(struct group) <= sizeof(struct co_group),
 static struct group *open_group(struct co_group *group)
 {
 	return (struct group *)(void *)group->private_;
+}
+
+/* Zeros are no group, nor is one that was released. */
+static bool is_group(struct co_group *group)
+{
+	return group != NULL && open_group(group)->loop != NULL;
 }
 
 int co_group_init(struct co_group *co_group, struct co_loop *loop,
@@ -264,7 +270,7 @@ static int spawn(struct co_group *co_group, const struct co_task_attr *attr,
 co__noinline int co_group_spawn(struct co_group *group, co_task_fn *fn,
 		void *arg)
 {
-	if (group == NULL)
+	if (!is_group(group))
 		return -EINVAL;
 
 	return spawn(group, NULL, fn, arg, co__caller());
@@ -273,7 +279,7 @@ co__noinline int co_group_spawn(struct co_group *group, co_task_fn *fn,
 co__noinline int co_group_spawn_with(struct co_group *group,
 		const struct co_task_attr *attr, co_task_fn *fn, void *arg)
 {
-	if (group == NULL)
+	if (!is_group(group))
 		return -EINVAL;
 
 	return spawn(group, attr, fn, arg, co__caller());
@@ -296,7 +302,7 @@ int co_group_wait(struct co_group *co_group, int *ret_result)
 	struct group *group;
 	int rc, result = 0;
 
-	if (co_group == NULL)
+	if (!is_group(co_group))
 		return -EINVAL;
 	group = open_group(co_group);
 	rc = co__wait_enter(&self);
@@ -317,7 +323,7 @@ int co_group_wait(struct co_group *co_group, int *ret_result)
 
 int co_group_cancel(struct co_group *group)
 {
-	if (group == NULL)
+	if (!is_group(group))
 		return -EINVAL;
 	co__group_cancel(&open_group(group)->tasks, NULL);
 
@@ -330,11 +336,9 @@ int co_group_deinit(struct co_group *co_group)
 	struct group *group;
 	int rc;
 
-	if (co_group == NULL)
+	if (!is_group(co_group))
 		return 0;
 	group = open_group(co_group);
-	if (group->loop == NULL)
-		return 0;
 	co__group_cancel(&group->tasks, self);
 	rc = co__group_end(&group->tasks, self);
 	if (rc == 0)

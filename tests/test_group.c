@@ -287,6 +287,25 @@ CO_TEST(group, bad_arguments_are_refused)
 	return 0;
 }
 
+CO_TEST(group, what_is_none_is_refused)
+{
+	struct co_group groups[2] = { { { NULL } } };
+
+	test_or_die(co_group_init(&groups[1], NULL, 0));
+	CO_EXPECT_EQ(co_group_deinit(&groups[1]), 0);
+	for (int i = 0; i < 2; i++) {
+		CO_EXPECT_EQ(co_group_spawn(&groups[i], return_it, NULL),
+				-EINVAL);
+		CO_EXPECT_EQ(co_group_spawn_with(&groups[i], NULL, return_it,
+				NULL), -EINVAL);
+		CO_EXPECT_EQ(co_group_wait(&groups[i], NULL), -EINVAL);
+		CO_EXPECT_EQ(co_group_cancel(&groups[i]), -EINVAL);
+		CO_EXPECT_EQ(co_group_deinit(&groups[i]), 0);
+	}
+
+	return 0;
+}
+
 static int see_name(void *arg)
 {
 	return strcmp(co_task_name(NULL), arg) == 0 ? 0 : -EINVAL;

@@ -40,7 +40,8 @@ CO_API int co_group_init(struct co_group *group, struct co_loop *loop,
 /* Spawn a task that belongs to GROUP.  It needs no join.  If the group was
  * cancelled, so is the task.  Who does so outside of the group's tasks sees to
  * it that the group isn't released meanwhile.  Any thread.
- * -ENOMEM.  -EINVAL: a null argument; as co_spawn_with(). */
+ * -ENOMEM.  -EINVAL: a null argument, or GROUP was released; as
+ * co_spawn_with(). */
 CO_API int co_group_spawn(struct co_group *group, co_task_fn *fn, void *arg);
 CO_API int co_group_spawn_with(struct co_group *group,
 		const struct co_task_attr *attr, co_task_fn *fn, void *arg);
@@ -49,11 +50,11 @@ CO_API int co_group_spawn_with(struct co_group *group,
  * first result of one that wasn't 0, or 0.  Then the group is as new.
  * -ECANCELED, -ETIMEDOUT: of the caller; the tasks go on.  -EDEADLK: called by
  * one of them.  -EBUSY: another task waits.  -EPERM: not a task.  -EINVAL:
- * NULL. */
+ * NULL, or released. */
 CO_API int co_group_wait(struct co_group *group, int *ret_result);
 
 /* Cancel all tasks of GROUP, and those to come, until all have ended and been
- * waited for.  Any thread.  -EINVAL: NULL. */
+ * waited for.  Any thread.  -EINVAL: NULL, or released. */
 CO_API int co_group_cancel(struct co_group *group);
 
 /* Cancel all tasks of GROUP, wait until they have ended, whatever happens to
