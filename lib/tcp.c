@@ -252,13 +252,14 @@ static int start_accepting(struct server *server, struct co_io *listener,
 	return rc;
 }
 
-/* The accepting task to be counts as live.  False: some task is. */
+/* The accepting task to be counts as live.  False: some task is, or another has
+ * not seen yet that none is: it would wait for the new ones. */
 static bool begin_listening(struct server *server)
 {
 	bool begins;
 
 	pthread_mutex_lock(&server->tasks.lock);
-	begins = server->tasks.live == 0;
+	begins = server->tasks.live == 0 && server->tasks.waiter == NULL;
 	if (begins)
 		server->tasks.live = 1;
 	pthread_mutex_unlock(&server->tasks.lock);

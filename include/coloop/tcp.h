@@ -41,7 +41,8 @@ CO_API int co_tcp_server_init(struct co_tcp_server *server,
  * When descriptors or memory run out, accepting pauses and goes on by itself;
  * a connection that was accepted is held until there is a task for it.
  * The address may be in use by connections of an earlier server (SO_REUSEADDR).
- * -EALREADY: it is listening, or tasks of an earlier listening remain.
+ * -EALREADY: it is listening, or tasks of an earlier listening remain, or are
+ * waited for.
  * -EADDRINUSE, -EACCES, ...: as socket(2), bind(2), listen(2).  -EINVAL: also
  * an address that is neither IPv4 nor IPv6.  -ENOMEM, -ENOSPC (the system's
  * limit of watches).  Any thread. */
