@@ -188,7 +188,9 @@ int co__group_end(struct co__group *group, struct co_task *self)
 /* --- Groups of the program ------------------------------------------------ */
 
 struct group {
-	struct co_loop *loop;		/* constant; NULL: no group */
+	const struct co_group *self;	/* constant: where it is; NULL: it was
+					 * released */
+	struct co_loop *loop;		/* constant */
 	struct co__group tasks;		/* its flag: the first failure cancels
 					 * the others */
 	int result;			/* lock: the first other than 0 */
@@ -202,10 +204,10 @@ static struct group *open_group(struct co_group *group)
 	return (struct group *)(void *)group->private_;
 }
 
-/* Zeros are no group, nor is one that was released. */
+/* Zeros are no group, nor is one that was released, or copied. */
 static bool is_group(struct co_group *group)
 {
-	return group != NULL && open_group(group)->loop != NULL;
+	return group != NULL && open_group(group)->self == group;
 }
 
 int co_group_init(struct co_group *co_group, struct co_loop *loop,
@@ -213,12 +215,12 @@ int co_group_init(struct co_group *co_group, struct co_loop *loop,
 {
 	struct group *group;
 
-	if (co_group == NULL || (flags & ~CO_GROUP_FAIL_FAST))
+	loop = co__loop_or_current(loop);
+	if (co_group == NULL || loop == NULL || (flags & ~CO_GROUP_FAIL_FAST))
 		return -EINVAL;
 	group = open_group(co_group);
-	group->loop = co__loop_or_current(loop);
-	if (group->loop == NULL)
-		return -EINVAL;
+	group->self = co_group;
+	group->loop = loop;
 	co__group_init(&group->tasks);
 	group->tasks.flag = (flags & CO_GROUP_FAIL_FAST) != 0;
 	group->result = 0;
@@ -336,13 +338,15 @@ int co_group_deinit(struct co_group *co_group)
 	struct group *group;
 	int rc;
 
-	if (!is_group(co_group))
+	if (co_group == NULL || open_group(co_group)->self == NULL)
 		return 0;
+	if (!is_group(co_group))
+		return -EINVAL;
 	group = open_group(co_group);
 	co__group_cancel(&group->tasks, self);
 	rc = co__group_end(&group->tasks, self);
 	if (rc == 0)
-		group->loop = NULL;
+		group->self = NULL;
 
 	return rc;
 }

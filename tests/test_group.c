@@ -311,6 +311,22 @@ static int see_name(void *arg)
 	return strcmp(co_task_name(NULL), arg) == 0 ? 0 : -EINVAL;
 }
 
+/* Its list begins in the other one. */
+CO_TEST(group, a_copy_is_none)
+{
+	struct co_group group, copy;
+
+	test_or_die(co_group_init(&group, NULL, 0));
+	copy = group;
+	CO_EXPECT_EQ(co_group_spawn(&copy, return_it, NULL), -EINVAL);
+	CO_EXPECT_EQ(co_group_wait(&copy, NULL), -EINVAL);
+	CO_EXPECT_EQ(co_group_cancel(&copy), -EINVAL);
+	CO_EXPECT_EQ(co_group_deinit(&copy), -EINVAL);
+	CO_EXPECT_EQ(co_group_deinit(&group), 0);
+
+	return 0;
+}
+
 CO_TEST(group, members_have_attributes)
 {
 	static char name[] = "member";

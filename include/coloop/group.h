@@ -40,7 +40,7 @@ CO_API int co_group_init(struct co_group *group, struct co_loop *loop,
 /* Spawn a task that belongs to GROUP.  It needs no join.  If the group was
  * cancelled, so is the task.  Who does so outside of the group's tasks sees to
  * it that the group isn't released meanwhile.  Any thread.
- * -ENOMEM.  -EINVAL: a null argument, or GROUP was released; as
+ * -ENOMEM.  -EINVAL: a null argument, or GROUP was released or copied; as
  * co_spawn_with(). */
 CO_API int co_group_spawn(struct co_group *group, co_task_fn *fn, void *arg);
 CO_API int co_group_spawn_with(struct co_group *group,
@@ -50,17 +50,18 @@ CO_API int co_group_spawn_with(struct co_group *group,
  * first result of one that wasn't 0, or 0.  Then the group is as new.
  * -ECANCELED, -ETIMEDOUT: of the caller; the tasks go on.  -EDEADLK: called by
  * one of them.  -EBUSY: another task waits.  -EPERM: not a task.  -EINVAL:
- * NULL, or released. */
+ * NULL, released, or a copy. */
 CO_API int co_group_wait(struct co_group *group, int *ret_result);
 
 /* Cancel all tasks of GROUP, and those to come, until all have ended and been
- * waited for.  Any thread.  -EINVAL: NULL, or released. */
+ * waited for.  Any thread.  -EINVAL: NULL, released, or a copy. */
 CO_API int co_group_cancel(struct co_group *group);
 
 /* Cancel all tasks of GROUP, wait until they have ended, whatever happens to
- * the caller, and release it.  Idempotent; NULL is allowed.  -EDEADLK: called
- * by one of them.  -EBUSY: another task waits, or, outside of a task, some have
- * not ended.  Then they are cancelled, and GROUP is not released. */
+ * the caller, and release it.  Idempotent; NULL is allowed.  -EINVAL: a copy.
+ * -EDEADLK: called by one of them.  -EBUSY: another task waits, or, outside of
+ * a task, some have not ended.  Then they, but for the caller, are cancelled,
+ * and GROUP is not released. */
 CO_API int co_group_deinit(struct co_group *group);
 
 #ifdef __cplusplus
