@@ -27,14 +27,11 @@
 #include <errno.h>
 #include <pthread.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "fd.h"
 #include "group.h"
 #include "loop.h"
 #include "starved.h"
-#include "wait.h"
-#include "worker.h"
 
 #define RETRY_MIN (1 * CO_MILLISECOND)
 #define RETRY_MAX (100 * CO_MILLISECOND)
