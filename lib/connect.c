@@ -18,12 +18,11 @@ static int outcome_of(int fd)
 {
 	struct sockaddr_storage peer;
 	socklen_t size = sizeof peer;
-	int error = 0;
-	socklen_t error_size = sizeof error;
+	int error = co__fd_option(fd, SO_ERROR);
 
-	if (getsockopt(fd, SOL_SOCKET, SO_ERROR, &error, &error_size) < 0)
-		return -errno;	/* GCOVR_EXCL_LINE: each socket can be asked */
-	if (error != 0)
+	if (error < 0)
+		return error;	/* GCOVR_EXCL_LINE: each socket can be asked */
+	if (error > 0)
 		return -error;
 
 	return getpeername(fd, (struct sockaddr *)(void *)&peer, &size) == 0;

@@ -208,12 +208,18 @@ int co__fd_copy(int fd, int from)
 	return errno == EINVAL ? -EMFILE : -errno;
 }
 
+int co__fd_option(int fd, int option)
+{
+	int value = 0;
+	socklen_t size = sizeof value;
+
+	return getsockopt(fd, SOL_SOCKET, option, &value, &size) < 0 ? -errno
+			: value;
+}
+
 bool co__fd_is_socket(int fd)
 {
-	int type;
-	socklen_t size = sizeof type;
-
-	return getsockopt(fd, SOL_SOCKET, SO_TYPE, &type, &size) == 0;
+	return co__fd_option(fd, SO_TYPE) >= 0;
 }
 
 int co__fd_ask(int fd, unsigned events)

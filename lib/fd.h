@@ -173,6 +173,10 @@ void co__fd_close(int fd);
 /* Another descriptor of the same file, FROM or above.  -EBADF, -EMFILE. */
 int co__fd_copy(int fd, int from);
 
+/* OPTION of the socket FD, a number of SOL_SOCKET; or a negative errno
+ * value. */
+int co__fd_option(int fd, int option);
+
 /* Whether FD is a socket. */
 bool co__fd_is_socket(int fd);
 

@@ -311,19 +311,19 @@ static ssize_t total_size(const struct iovec *parts, int count)
  * split: datagrams, and what SCTP and devices keep apart. */
 static bool may_split(int fd)
 {
-	int type, protocol;
-	socklen_t type_size = sizeof type, protocol_size = sizeof protocol;
 	struct stat status;
+	int protocol;
 
 	if (fstat(fd, &status) < 0)
 		return false;
 	if (!S_ISSOCK(status.st_mode))
 		return S_ISFIFO(status.st_mode) || S_ISREG(status.st_mode);
 
-	return getsockopt(fd, SOL_SOCKET, SO_TYPE, &type, &type_size) == 0
-			&& type == SOCK_STREAM
-			&& getsockopt(fd, SOL_SOCKET, SO_PROTOCOL, &protocol,
-			&protocol_size) == 0 && protocol != IPPROTO_SCTP;
+	if (co__fd_option(fd, SO_TYPE) != SOCK_STREAM)
+		return false;
+	protocol = co__fd_option(fd, SO_PROTOCOL);
+
+	return protocol >= 0 && protocol != IPPROTO_SCTP;
 }
 
 /* The system takes IOV_MAX parts at once.  Leave the rest to the next call,

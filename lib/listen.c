@@ -10,26 +10,16 @@
 #include <netinet/tcp.h>
 #include <sys/socket.h>
 
-/* OPTION of the socket FD, a number; or a negative errno value. */
-static int ask(int fd, int option)
-{
-	int answer = 0;
-	socklen_t size = sizeof answer;
-
-	return getsockopt(fd, SOL_SOCKET, option, &answer, &size) < 0 ? -errno
-			: answer;
-}
-
 bool co__tcp_listens(int fd)
 {
-	return ask(fd, SO_ACCEPTCONN) > 0;
+	return co__fd_option(fd, SO_ACCEPTCONN) > 0;
 }
 
 /* Whether FD, a stream socket, is TCP's.  Others keep boundaries: SCTP, and the
  * Unix domain with rights or credentials. */
 static bool is_tcp(int fd)
 {
-	return ask(fd, SO_PROTOCOL) == IPPROTO_TCP;
+	return co__fd_option(fd, SO_PROTOCOL) == IPPROTO_TCP;
 }
 
 static void send_at_once(int fd)
@@ -76,7 +66,8 @@ int co__tcp_open_listener(struct co_loop *loop, const struct sockaddr *address,
 /* See that connections can be accepted from FD without waiting. */
 static int use_listening(int fd)
 {
-	int listens = ask(fd, SO_ACCEPTCONN), type = ask(fd, SO_TYPE), flags;
+	int listens = co__fd_option(fd, SO_ACCEPTCONN);
+	int type = co__fd_option(fd, SO_TYPE), flags;
 
 	if (listens < 0 || type < 0)
 		return listens < 0 ? listens : type;

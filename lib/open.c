@@ -16,22 +16,19 @@
 /* What kind of file IO is, and non-blocking mode. */
 static int examine(struct co_io *io)
 {
-	int type, protocol, flags = fcntl(io->fd, F_GETFL);
-	socklen_t size = sizeof type;
+	int type, flags = fcntl(io->fd, F_GETFL);
 
 	if (flags < 0)
 		return -errno;
 	io->was_blocking = !(flags & O_NONBLOCK);
 	if (io->was_blocking && fcntl(io->fd, F_SETFL, flags | O_NONBLOCK) < 0)
 		return -errno;
-	io->is_socket = getsockopt(io->fd, SOL_SOCKET, SO_TYPE, &type, &size)
-			== 0;
+	type = co__fd_option(io->fd, SO_TYPE);
+	io->is_socket = type >= 0;
 	/* Others keep boundaries: SCTP, and AF_UNIX with rights or
 	 * credentials. */
-	size = sizeof protocol;
-	io->is_stream = io->is_socket && type == SOCK_STREAM
-			&& getsockopt(io->fd, SOL_SOCKET, SO_PROTOCOL,
-			&protocol, &size) == 0 && protocol == IPPROTO_TCP;
+	io->is_stream = type == SOCK_STREAM
+			&& co__fd_option(io->fd, SO_PROTOCOL) == IPPROTO_TCP;
 
 	return 0;
 }
