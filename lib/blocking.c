@@ -250,20 +250,23 @@ int co_blocking(co_blocking_fn *fn, void *arg, int *ret_result)
 
 /* --- The loop ------------------------------------------------------------- */
 
-int co__blocking_init(struct co_loop *loop, unsigned max)
+static size_t ids_size(const struct co__blocking *blocking)
+{
+	return blocking->max * sizeof *blocking->ids;
+}
+
+int co__blocking_init(struct co_loop *loop)
 {
 	struct co__blocking *blocking = &loop->blocking;
 
 	co__list_init(&blocking->queue);
-	blocking->max = max;
-	blocking->ids = co__loop_allocate(loop, max * sizeof *blocking->ids);
+	blocking->ids = co__loop_allocate(loop, ids_size(blocking));
 	if (blocking->ids == NULL)
 		return -ENOMEM;
 	if (sem_init(&blocking->work, 0, 0) < 0) {
 		int rc = -errno;
 
-		co__loop_release(loop, blocking->ids,
-				max * sizeof *blocking->ids);
+		co__loop_release(loop, blocking->ids, ids_size(blocking));
 		return rc;
 	}
 
@@ -275,8 +278,7 @@ void co__blocking_deinit(struct co_loop *loop)
 	struct co__blocking *blocking = &loop->blocking;
 
 	sem_destroy(&blocking->work);
-	co__loop_release(loop, blocking->ids,
-			blocking->max * sizeof *blocking->ids);
+	co__loop_release(loop, blocking->ids, ids_size(blocking));
 }
 
 int co__blocking_resume(struct co_loop *loop)

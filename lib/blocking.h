@@ -60,8 +60,8 @@ struct co__blocking {
 	sem_t work;
 };
 
-/* MAX threads at most.  -ENOMEM, -ENOSPC. */
-int co__blocking_init(struct co_loop *loop, unsigned max);
+/* `max' has been set.  -ENOMEM, -ENOSPC. */
+int co__blocking_init(struct co_loop *loop);
 void co__blocking_deinit(struct co_loop *loop);
 
 /* A run begins: start threads for what was left by the last one.  -EAGAIN: not

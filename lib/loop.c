@@ -151,13 +151,14 @@ static void init_fields(struct co_loop *loop,
 	loop->stall_arg = options->stall_arg;
 	loop->has_monitor = loop->threads > 1 || loop->stall_after != 0;
 	loop->stack_class = co__options_stack_class(options);
+	loop->blocking.max = co__options_blocking_threads(options);
 	co_queue_init(&loop->inject.queue);
 	co__idle_init(&loop->idle);
 	co__frames_init(loop);
 }
 
 /* What LOOP needs of the system.  Negative errno values. */
-static int init_parts(struct co_loop *loop, unsigned blocking_threads)
+static int init_parts(struct co_loop *loop)
 {
 	int rc = init_workers(loop);
 
@@ -166,7 +167,7 @@ static int init_parts(struct co_loop *loop, unsigned blocking_threads)
 	rc = co__fds_init(loop);
 	if (rc < 0)
 		goto deinit_workers;
-	rc = co__blocking_init(loop, blocking_threads);
+	rc = co__blocking_init(loop);
 	if (rc < 0)
 		goto destroy_fds;
 	rc = loop->os->create(&loop->poller);
@@ -203,7 +204,7 @@ static int create(const struct co_loop_options *options,
 		return -ENOMEM;
 	init_fields(loop, options, allocator);
 	loop->os = os;
-	rc = init_parts(loop, co__options_blocking_threads(options));
+	rc = init_parts(loop);
 	if (rc < 0) {
 		co__frames_destroy(loop);
 		allocator->release(allocator->context, loop, sizeof *loop);
