@@ -90,22 +90,34 @@ struct site {
 	struct co_loop *loop;
 };
 
-static void open_site(struct site *site, const char *text,
-		co_tcp_handler *handler)
+/* A site of the calling task's loop, which doesn't listen yet. */
+static void make_site(struct site *site)
 {
-	struct address address = local(text, 0);
-
 	memset(site, 0, sizeof *site);
 	site->loop = co_loop_current();
 	site->server.user = site;
 	test_or_die(co_tcp_server_init(&site->server, site->loop));
 	CO_EXPECT(site->server.user == site);
-	test_or_die(co_tcp_server_listen(&site->server, of(&address),
-			address.size, 0, handler));
+}
+
+/* Where SITE listens. */
+static void find_site(struct site *site)
+{
 	site->address.size = sizeof site->address.storage;
 	test_or_die(co_tcp_server_address(&site->server,
 			(struct sockaddr *)&site->address.storage,
 			&site->address.size));
+}
+
+static void open_site(struct site *site, const char *text,
+		co_tcp_handler *handler)
+{
+	struct address address = local(text, 0);
+
+	make_site(site);
+	test_or_die(co_tcp_server_listen(&site->server, of(&address),
+			address.size, 0, handler));
+	find_site(site);
 }
 
 static struct co_io *call(const struct site *site)
@@ -465,15 +477,9 @@ static int listening_socket(int family, const struct sockaddr *address,
 /* A site that serves FD, which is the caller's. */
 static void open_site_of(struct site *site, int fd, co_tcp_handler *handler)
 {
-	memset(site, 0, sizeof *site);
-	site->loop = co_loop_current();
-	site->server.user = site;
-	test_or_die(co_tcp_server_init(&site->server, site->loop));
+	make_site(site);
 	test_or_die(co_tcp_server_listen_fd(&site->server, fd, handler));
-	site->address.size = sizeof site->address.storage;
-	test_or_die(co_tcp_server_address(&site->server,
-			(struct sockaddr *)&site->address.storage,
-			&site->address.size));
+	find_site(site);
 }
 
 static int local_listening_socket(void)

@@ -50,11 +50,13 @@ void fail_each_call_of(const struct scenario *scenario);
 	each(loops) each(program) each(processors)                          \
 	each(processors_by_sysconf) each(stacks) each(guards)               \
 	each(guard_pages) each(crowd) each(trimming) each(channels)         \
-	each(blocking) each(withdrawn) each(groups) each(dumps) each(stalls) each(thieves) each(losers)                 \
+	each(blocking) each(withdrawn) each(groups) each(dumps)             \
+	each(stalls) each(thieves) each(losers)                             \
 	each(foreigner) each(spinning)                                      \
 	each(streams) each(pipes) each(left_open) each(files)               \
 	each(watches) each(many_numbers)                                    \
-	each(connections) each(given) each(crowded_server) each(addresses)              \
+	each(connections) each(given) each(crowded_server)                  \
+	each(addresses)                                                     \
 	each(taken_by_client) each(taken_by_server)
 
 #define DECLARE_SCENARIO(name) extern const struct scenario name;
