@@ -39,7 +39,8 @@ enum bench_counts {
 	BENCH_PAIRS = 4,		/* as many producers as consumers */
 	BENCH_PAIR_MESSAGES = 500000,	/* of one producer */
 	BENCH_LOCKERS = 100,
-	BENCH_LOCKS = 10000,		/* of one task */
+	BENCH_LOCKS = 100000,		/* of one task: its first use of its
+					 * stack is not to be seen */
 	BENCH_SLEEPERS = 100000,
 	BENCH_SLEEPS = 10,		/* of one task */
 	BENCH_MILLION = 1000000,	/* tasks, at most */

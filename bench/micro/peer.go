@@ -339,7 +339,7 @@ func countAndYield(each int64) {
 
 func lockBy(run func(int64)) {
 	const lockers = 100
-	each := times(10000)
+	each := times(100000)
 	begin()
 	all(lockers, func(int64) { run(each) })
 	end(lockers * each)
