@@ -400,12 +400,23 @@ struct co_task *co_self(void)
 	return co__worker_self();
 }
 
-int co_yield(void)
+/* Whatever may come. */
+static co__noinline int yield_slowly(void)
 {
 	struct co_task *self;
 	int rc = co__wait_enter(&self);
 
-	return co__likely(rc == 0) ? co__worker_yield(self) : rc;
+	return rc == 0 ? co__worker_yield(self) : rc;
+}
+
+int co_yield(void)
+{
+	struct co_task *self = co__worker_self();
+
+	if (co__unlikely(self == NULL || !co__wait_is_plain(self)))
+		return yield_slowly();
+
+	return co__worker_yield(self);
 }
 
 /* What co_suspend tells its hook. */

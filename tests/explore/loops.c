@@ -115,6 +115,36 @@ static void run_meet_alone(void)
 	explore_expect(explore_loop_run(3, let_all_meet_alone, (void *)3), 0);
 }
 
+/* Two let each other run, and a thief wants one of them. */
+static int yield_alone(void *unused)
+{
+	(void)unused;
+	for (int i = 0; i < 3; i++) {
+		be_alone();
+		explore_expect(co_yield(), 0);
+	}
+
+	return add_one(NULL);
+}
+
+static int let_two_yield_alone(void *unused)
+{
+	struct co_task *task;
+
+	(void)unused;
+	explore_expect(co_spawn(NULL, yield_alone, NULL, &task), 0);
+	yield_alone(NULL);
+
+	return co_join(task, NULL);
+}
+
+static void run_yield_alone(void)
+{
+	begin();
+	explore_expect(explore_loop_run(2, let_two_yield_alone, NULL), 0);
+	explore_expect(AO_load(&count), 2);
+}
+
 /* The first waits in the run-next slot behind who computes: only the monitor
  * sees that. */
 static int wake_and_compute(void *arg)
@@ -577,6 +607,7 @@ const struct explore_scenario explore_loops[] = {
 	{ "loop: the monitor sees who computes", run_monitor, 300, false },
 	{ "loop: the monitor sees who is alone", run_monitor_alone, 300, false },
 	{ "loop: three meet, spawned by who is alone", run_meet_alone, 300, false },
+	{ "loop: two yield to each other, alone", run_yield_alone, 300, false },
 	{ "loop: who was stuck wakes another", run_eager, 300, false },
 	{ "loop: a tick from outside", run_tick, 500, false },
 	{ "loop: the last references are given up", run_unref, 500, false },
