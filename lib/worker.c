@@ -5,7 +5,6 @@
 #include "worker.h"
 
 #include <errno.h>
-#include <stdlib.h>
 
 #include "near.h"
 #include "probes.h"
@@ -212,7 +211,8 @@ void co__worker_park_on_scheduler(struct co_task *self, co__park_fn *hook,
 
 /* Switch away from SELF for good; HEIR, a claimed task or NULL, runs next if it
  * can run here. */
-static inline void leave(struct co_task *self, struct co_task *heir)
+static inline __attribute__((noreturn)) void leave(struct co_task *self,
+		struct co_task *heir)
 {
 	struct co__worker *worker = self->worker;
 	bool is_preferred = heir != NULL && may_prefer(worker)
@@ -223,15 +223,13 @@ static inline void leave(struct co_task *self, struct co_task *heir)
 	if (next != NULL) {
 		set_current(worker, next);
 		co__checked_leave(&self->checked, &next->checked, true, true);
-		co__context_switch_with(&self->context, &next->context, worker);
+		co__context_leave(&self->context, &next->context, worker);
 	} else {
 		co__worker_set_current(worker, NULL);
 		co__checked_leave(&self->checked, &worker->checked, true,
 				false);
-		co__context_switch_with(&self->context, &worker->context,
-				worker);
+		co__context_leave(&self->context, &worker->context, worker);
 	}
-	abort();	/* GCOVR_EXCL_LINE: nobody switches back */
 }
 
 /* The entry of each task, on its own stack.  Whatever it calls returns, and the
