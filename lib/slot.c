@@ -18,6 +18,12 @@
  *             again for nothing; it waits in a loop.  It can't meet a wait on
  *             something else.
  *
+ * Child       Who waits for the end of a task that its worker runs next has the
+ *             slot to itself: what hasn't begun to run doesn't end before this
+ *             hook does.  So S1 is a store, and there is nothing for S4 to see.
+ *             (Another task that joins at the same moment, which it must not,
+ *             is overwritten.)
+ *
  * Abroad      Both S4 and R3 may come when the wait is over.  Within a loop the
  *             memory is still a slot's and a task's, but the one loop may be
  *             destroyed while the other runs.  So there the hook, from S1 to
@@ -132,6 +138,23 @@ static void wait_in_one(struct co__worker *worker, struct co_task *self,
 	wait_in(worker, self, arg, arg);
 }
 
+/* The same for the slot of a task that is joined. */
+static void wait_for_child(struct co__worker *worker, struct co_task *self,
+		void *arg)
+{
+	struct co__slot *slot = arg;
+
+	if (co__unlikely(co__worker_current(worker) != co__container_of(slot,
+			struct co_task, joined)
+			|| AO_load(&slot->word) != CO__SLOT_EMPTY)) {
+		wait_in(worker, self, slot, slot);
+		return;
+	}
+	/* S1, release: as in publish. */
+	AO_store_release(&slot->word, (AO_t)self);
+	co__wait_arm_or_ready(worker, self);			/* S2 */
+}
+
 static void wait_in_both(struct co__worker *worker, struct co_task *self,
 		void *arg)
 {
@@ -205,7 +228,7 @@ int co__slot_wait(struct co_task *self, int kind, const void *object,
 int co__slot_wait_for_child(struct co_task *self, const void *child,
 		struct co__slot *slot)
 {
-	int rc = co__park_for_child(self, child, wait_in_one, slot);
+	int rc = co__park_for_child(self, child, wait_for_child, slot);
 
 	withdraw(self, slot);
 
