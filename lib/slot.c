@@ -19,7 +19,7 @@
  *             something else.
  *
  * Child       Who waits for the end of a task that its worker runs next has the
- *             slot to itself: what hasn't begun to run doesn't end before this
+ *             slot to itself: what is about to run doesn't end before this
  *             hook does.  So S1 is a store, and there is nothing for S4 to see.
  *             (Another task that joins at the same moment, which it must not,
  *             is overwritten.)
