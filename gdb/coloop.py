@@ -44,6 +44,7 @@ DOES = {
     'CO__IN_WRITE': 'waits to write',
     'CO__IN_WAIT_FD': 'waits for events',
     'CO__IN_BLOCKING': 'waits in co_blocking',
+    'CO__IN_GROUP': 'waits for a group of tasks',
 }
 OF_FDS = ('CO__IN_READ', 'CO__IN_WRITE', 'CO__IN_WAIT_FD')
 
@@ -196,7 +197,8 @@ class Task:
             return f"{text}, fd {int(pointer(target, 'co_io')['fd'])}"
         if kind == 'CO__IN_BLOCKING':
             return f'{text}, {place(target)}'
-        if target == 0 or kind == 'CO__IN_SELECT':
+        # A task that waits on itself waits at its gate.
+        if target in (0, self.address) or kind == 'CO__IN_SELECT':
             return text
         return f'{text}, {target:#x}'
 

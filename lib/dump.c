@@ -30,6 +30,7 @@ static const char *const kinds[] = {
 	[CO__IN_READ] = "waits to read", [CO__IN_WRITE] = "waits to write",
 	[CO__IN_WAIT_FD] = "waits for events",
 	[CO__IN_BLOCKING] = "waits in co_blocking",
+	[CO__IN_GROUP] = "waits for a group of tasks",
 };
 
 struct dump {
@@ -197,9 +198,9 @@ static void append_function(struct line *line, const void *function)
 	append(line, ", %s", where);
 }
 
-/* That of a wait, or of whatever memory has become of it. */
-static void append_wait(struct line *line, AO_t kind, const void *object,
-		co_time deadline)
+/* That of a wait of TASK, or of whatever memory has become of it. */
+static void append_wait(struct line *line, const struct co_task *task,
+		AO_t kind, const void *object, co_time deadline)
 {
 	co_time now = co_now();
 
@@ -208,7 +209,9 @@ static void append_wait(struct line *line, AO_t kind, const void *object,
 		append(line, ", fd %d", ((const struct co_io *)object)->fd);
 	else if ((kind & CO__STAMP_LOW) == CO__IN_BLOCKING)
 		append_function(line, object);
-	else if (object != NULL && (kind & CO__STAMP_LOW) != CO__IN_SELECT)
+	/* Who waits on itself waits at its gate. */
+	else if (object != NULL && object != task
+			&& (kind & CO__STAMP_LOW) != CO__IN_SELECT)
 		append(line, ", %p", object);
 	append(line, ", for %" PRIu64 " ms", co__stamp_age_ms(kind, now));
 	if (deadline != CO_NEVER)
@@ -243,7 +246,7 @@ static void append_state(struct line *line, const struct co_loop *loop,
 	if (!(wait & CO__WAIT_ARMED) || AO_load(&task->wait) != wait)
 		append_running(line, loop, task);
 	else
-		append_wait(line, kind, object, deadline);
+		append_wait(line, task, kind, object, deadline);
 	if (wait & CO__WAIT_CANCEL)
 		append(line, wait & CO__WAIT_MASKED
 				? ", cancelled, but hides it" : ", cancelled");

@@ -127,7 +127,7 @@ static int wait_and_lock(struct co__group *group, struct co_task *self)
 		pthread_mutex_unlock(&group->lock);
 		rc = co__wait_prepare(self);
 		if (rc == 0)
-			rc = co__slot_wait(self, CO__IN_JOIN, self, gate);
+			rc = co__slot_wait(self, CO__IN_GROUP, self, gate);
 		AO_store(&gate->word, CO__SLOT_EMPTY);
 		pthread_mutex_lock(&group->lock);
 	}

@@ -38,7 +38,7 @@ struct co__worker;
 enum co__wait_kind {
 	CO__IN_NOTHING, CO__IN_SUSPEND, CO__IN_JOIN, CO__IN_SLEEP, CO__IN_LOCK,
 	CO__IN_PUT, CO__IN_GET, CO__IN_SELECT, CO__IN_READ, CO__IN_WRITE,
-	CO__IN_WAIT_FD, CO__IN_BLOCKING
+	CO__IN_WAIT_FD, CO__IN_BLOCKING, CO__IN_GROUP
 };
 
 /* The name of a task, written and read a word at a time. */
@@ -94,7 +94,7 @@ struct co_task {
 };
 
 _Static_assert((CO_TASK_NAME_MAX + 1) % sizeof(AO_t) == 0
-		&& CO__IN_BLOCKING <= CO__STAMP_LOW, "they fit");
+		&& CO__IN_GROUP <= CO__STAMP_LOW, "they fit");
 
 /* Bits of task->special: what is not so for most tasks, so that one look tells
  * that none of it is.  Pinned is constant while the task is in use. */

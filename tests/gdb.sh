@@ -120,8 +120,10 @@ task X "blocker" waits in co_blocking, block: in_blocking
 task X "elsewhere" waits to read, fd N: over_there
 task X "ended" has ended with 42, and is to be joined: ends
 task X "getter" waits in co_channel_get, X: in_get
+task X "grouper" waits for a group of tasks: in_group
 task X "joiner" waits in co_join, X: in_join
 task X "locker" waits in co_lock_acquire, X: in_lock
+task X "member" sleeps: in_sleep
 task X "newborn" has not run yet: never_ran
 task X "putter" waits in co_channel_put, X: in_put
 task X "reader" waits to read, fd N: in_read
@@ -140,7 +142,7 @@ part tasks | sed 's/; spawned at .*//; s/ at gdb_target\.c:[0-9]*//g
 result 'each task is listed once, with what it does'
 
 part loops | sed 's/0x[0-9a-f]*/X/g; s/, backend.*//' >"$work/loops"
-{ grep -qx 'loop X runs: 14 tasks' "$work/loops" &&
+{ grep -qx 'loop X runs: 16 tasks' "$work/loops" &&
 	grep -qx '  worker 0 runs task X on thread 1' "$work/loops" &&
 	grep -qx 'loop X runs: 1 tasks' "$work/loops" &&
 	[ "$(grep -c 'worker [0-2] sleeps' "$work/loops")" = 3 ]; }
@@ -166,10 +168,10 @@ missing()
 			own = entry = park = deep = 0 }
 		/^#/ && index($0, " " fn " (") { own = 1 }
 		/ task_main \(/ && own { entry = 1 }
-		/ (co__park|co__worker_yield|yield_to_scheduler|co__worker_park_on_scheduler|co__park_for_child) \(/ { park = 1 }
+		/ (co__park|co__worker_yield|yield_to_next|yield_to_scheduler|co__worker_park_on_scheduler|co__park_for_child) \(/ { park = 1 }
 		/ get_deeply \(/ { deep++ }
 		/Backtrace stopped|Cannot access|Python/ { print }
-		END { end(); if (n != 14) print n " tasks" }' "$1"
+		END { end(); if (n != 16) print n " tasks" }' "$1"
 }
 
 part frames >"$work/frames"

@@ -25,6 +25,7 @@
 #define DEEP 50
 
 static struct co_channel *empty, *full;
+static struct co_group group;
 static struct co_lock lock = CO_LOCK_INIT;
 static struct co_io *reader, *writer;
 static struct co_task *suspended, *sleeper;
@@ -130,6 +131,14 @@ static int in_join(void *arg)
 	int result = 0;
 
 	expect(co_join(arg, &result) == 0 && result == 4711, "join");
+
+	return 0;
+}
+
+static int in_group(void *arg)
+{
+	expect(co_group_wait(arg, NULL) == 0, "wait for a group");
+	expect(co_group_deinit(arg) == 0, "the end of a group");
 
 	return 0;
 }
@@ -260,6 +269,7 @@ static void let_go(void)
 	expect(co_channel_get(full, &item) == 0, "get from put");
 	co_lock_release(&lock);
 	co_cancel(sleeper);
+	co_group_cancel(&group);
 	expect(co_resume(suspended) == 0, "resume");
 	expect(write(read_end[1], &byte, 1) == 1
 			&& write(waited_end[1], &byte, 1) == 1, "write");
@@ -280,7 +290,13 @@ static int runs(void *arg)
 			|| co_channel_put(full, &item) < 0
 			|| co_lock_acquire(&lock) < 0)
 		abort();
+	if (co_group_init(&group, NULL, 0) < 0
+			|| co_group_spawn_with(&group, &(struct co_task_attr){
+				.size = sizeof(struct co_task_attr),
+				.name = "member" }, in_sleep, NULL) < 0)
+		abort();
 	getter = spawn("getter", in_get, NULL, true);
+	spawn("grouper", in_group, &group, false);
 	spawn("putter", in_put, NULL, false);
 	spawn("selecter", in_select, NULL, false);
 	spawn("locker", in_lock, NULL, false);

@@ -78,6 +78,20 @@ static int wait_for_input(void *arg)
 	return co_wait_fd(*(int *)arg, CO_READABLE);
 }
 
+/* With a member that waits as long. */
+static int wait_for_group(void *channel)
+{
+	struct co_group group;
+	int rc;
+
+	CO_EXPECT_EQ(co_group_init(&group, NULL, 0), 0);
+	CO_EXPECT_EQ(co_group_spawn(&group, get, channel), 0);
+	rc = co_group_wait(&group, NULL);
+	CO_EXPECT_EQ(co_group_deinit(&group), 0);
+
+	return rc;
+}
+
 static int end_at_once(void *arg)
 {
 	(void)arg;
@@ -206,10 +220,10 @@ static void expect_spawned_in(const char *line, void (*function)(void))
 
 struct scene {
 	struct co_lock lock;
-	struct co_channel *channels[4];
+	struct co_channel *channels[5];
 	struct co_io *ios[2];
 	int fds[6];
-	struct co_task *tasks[12];
+	struct co_task *tasks[13];
 	size_t count;
 };
 
@@ -226,7 +240,7 @@ static void set_scene(struct scene *scene)
 	scene->count = 0;
 	co_lock_init(&scene->lock);
 	test_or_die(co_lock_acquire(&scene->lock));
-	for (i = 0; i < 4; i++)
+	for (i = 0; i < 5; i++)
 		scene->channels[i] = channel_or_die(0, 0);
 	for (i = 0; i < 6; i += 2)
 		test_or_die(socketpair(AF_UNIX, SOCK_STREAM, 0,
@@ -246,6 +260,7 @@ static void set_scene(struct scene *scene)
 	spawn_waiter(scene, "reader", read_one, scene->ios[0]);
 	spawn_waiter(scene, "writer", write_for_ever, scene->ios[1]);
 	spawn_waiter(scene, "waiter", wait_for_input, &scene->fds[4]);
+	spawn_waiter(scene, "grouper", wait_for_group, scene->channels[4]);
 }
 
 static void clear_scene(struct scene *scene)
@@ -263,7 +278,7 @@ static void clear_scene(struct scene *scene)
 	}
 	CO_EXPECT_EQ(co_lock_release(&scene->lock), 0);
 	CO_EXPECT_EQ(co_lock_deinit(&scene->lock), 0);
-	for (i = 0; i < 4; i++)
+	for (i = 0; i < 5; i++)
 		CO_EXPECT_EQ(co_channel_destroy(scene->channels[i]), 0);
 	for (i = 0; i < 2; i++)
 		CO_EXPECT_EQ(co_io_close(scene->ios[i]), 0);
@@ -375,6 +390,7 @@ static void look_at_waiters(struct look *look)
 	expect_waiter(text, "limited", "waits in co_channel_get",
 			scene->channels[2]);
 	expect_waiter(text, "selector", "waits in co_select", NULL);
+	expect_waiter(text, "grouper", "waits for a group of tasks", NULL);
 	expect_fd(text, "reader", "waits to read", scene->fds[0]);
 	expect_fd(text, "writer", "waits to write", scene->fds[2]);
 	expect_fd(text, "waiter", "waits for events", scene->fds[4]);
