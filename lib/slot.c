@@ -132,8 +132,8 @@ static inline void wait_in(struct co__worker *worker, struct co_task *self,
 		co__ready(self);
 }
 
-static void wait_in_one(struct co__worker *worker, struct co_task *self,
-		void *arg)
+static co__noinline void wait_in_one(struct co__worker *worker,
+		struct co_task *self, void *arg)
 {
 	wait_in(worker, self, arg, arg);
 }
@@ -147,7 +147,7 @@ static void wait_for_child(struct co__worker *worker, struct co_task *self,
 	if (co__unlikely(co__worker_current(worker) != co__container_of(slot,
 			struct co_task, joined)
 			|| AO_load(&slot->word) != CO__SLOT_EMPTY)) {
-		wait_in(worker, self, slot, slot);
+		wait_in_one(worker, self, slot);
 		return;
 	}
 	/* S1, release: as in publish. */
@@ -181,10 +181,8 @@ static void wait_abroad(struct co__worker *worker, struct co_task *self,
 	/* Release: pairs with raise_abroad and withdraw_abroad. */
 	AO_store_release(&slot->word, rc == 0 ? word : CO__SLOT_EMPTY);
 	/* From here on SLOT may be gone, and if it is armed SELF, too. */
-	if (rc == 0)
-		return;
-	self->outcome = rc;
-	co__ready(self);
+	if (rc < 0)
+		co__wait_unarmed(self, rc);
 }
 
 /* task -> empty, when nobody holds SLOT.  If it isn't SELF's it stays. */
