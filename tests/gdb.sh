@@ -117,13 +117,13 @@ debug -x "$src/gdb/coloop.py" -x "$work/commands" \
 
 cat >"$work/expected" <<'END'
 task X "blocker" waits in co_blocking, block: in_blocking
+task X "child" sleeps: in_sleep
 task X "elsewhere" waits to read, fd N: over_there
 task X "ended" has ended with 42, and is to be joined: ends
 task X "getter" waits in co_channel_get, X: in_get
 task X "grouper" waits for a group of tasks: in_group
 task X "joiner" waits in co_join, X: in_join
 task X "locker" waits in co_lock_acquire, X: in_lock
-task X "member" sleeps: in_sleep
 task X "newborn" has not run yet: never_ran
 task X "putter" waits in co_channel_put, X: in_put
 task X "reader" waits to read, fd N: in_read

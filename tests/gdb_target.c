@@ -293,7 +293,7 @@ static int runs(void *arg)
 	if (co_group_init(&group, NULL, 0) < 0
 			|| co_group_spawn_with(&group, &(struct co_task_attr){
 				.size = sizeof(struct co_task_attr),
-				.name = "member" }, in_sleep, NULL) < 0)
+				.name = "child" }, in_sleep, NULL) < 0)
 		abort();
 	getter = spawn("getter", in_get, NULL, true);
 	spawn("grouper", in_group, &group, false);
