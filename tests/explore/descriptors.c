@@ -330,7 +330,7 @@ struct watch {
 static struct watch first, second, other;
 static AO_t all_came;		/* atomic: 1 when three bytes were received */
 
-/* It is never in two threads at once. */
+/* It is never in two threads at once, and has ended when the watch has. */
 static void receive(struct co_resume_node *node, unsigned events)
 {
 	struct watch *watch = (struct watch *)node;
@@ -340,6 +340,7 @@ static void receive(struct co_resume_node *node, unsigned events)
 	explore_expect(AO_fetch_and_add1(&watch->inside), 0);
 	while (recv(watch->number, buffer, 1, 0) == 1)
 		watch->received++;
+	explore_expect(AO_load(&watch->over), 0);
 	AO_fetch_and_sub1(&watch->inside);
 	if (watch->received == 3)
 		AO_store(&all_came, 1);
