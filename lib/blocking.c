@@ -211,7 +211,8 @@ static void queue_call(struct co__worker *worker, struct co_task *self,
 		sem_post(&blocking->work);
 		refuse_forlorn(blocking);
 	} else {
-		co__wait_unarmed(self, rc);
+		self->outcome = rc;
+		co__ready(self);
 	}
 }
 

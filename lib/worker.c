@@ -5,6 +5,7 @@
 #include "worker.h"
 
 #include <errno.h>
+#include <stdlib.h>
 
 #include "near.h"
 #include "probes.h"
@@ -51,13 +52,12 @@ static co__noinline void requeue_slowly(struct co__worker *worker,
 		co__near_tell_to_share(worker);
 }
 
-/* The hook of a task that only lets others run. */
-static void requeue(struct co__worker *worker, struct co_task *task, void *arg)
+/* The task that was left only lets others run. */
+static inline void requeue(struct co__worker *worker, struct co_task *task)
 {
 	bool is_queued = !co__task_is_pinned(task)
 			&& co__runq_push(&worker->queue, task);
 
-	(void)arg;
 	if (co__unlikely(!is_queued) || AO_load(&worker->next) != 0)
 		requeue_slowly(worker, task, is_queued);
 }
@@ -67,7 +67,7 @@ static void requeue(struct co__worker *worker, struct co_task *task, void *arg)
 static inline void landed(struct co__worker *worker)
 {
 	if (worker->hook == NULL)
-		co__bias_leave(&worker->bias);
+		requeue(worker, worker->hook_task);
 	else
 		worker->hook(worker, worker->hook_task, worker->hook_arg);
 }
@@ -211,8 +211,7 @@ void co__worker_park_on_scheduler(struct co_task *self, co__park_fn *hook,
 
 /* Switch away from SELF for good; HEIR, a claimed task or NULL, runs next if it
  * can run here. */
-static inline __attribute__((noreturn)) void leave(struct co_task *self,
-		struct co_task *heir)
+static inline void leave(struct co_task *self, struct co_task *heir)
 {
 	struct co__worker *worker = self->worker;
 	bool is_preferred = heir != NULL && may_prefer(worker)
@@ -223,13 +222,15 @@ static inline __attribute__((noreturn)) void leave(struct co_task *self,
 	if (next != NULL) {
 		set_current(worker, next);
 		co__checked_leave(&self->checked, &next->checked, true, true);
-		co__context_leave(&self->context, &next->context, worker);
+		co__context_switch_with(&self->context, &next->context, worker);
 	} else {
 		co__worker_set_current(worker, NULL);
 		co__checked_leave(&self->checked, &worker->checked, true,
 				false);
-		co__context_leave(&self->context, &worker->context, worker);
+		co__context_switch_with(&self->context, &worker->context,
+				worker);
 	}
+	abort();	/* GCOVR_EXCL_LINE: nobody switches back */
 }
 
 /* The entry of each task, on its own stack.  Whatever it calls returns, and the
@@ -336,29 +337,20 @@ void co__ready(struct co_task *task)
 static co__noinline int yield_to_scheduler(struct co__worker *worker,
 		struct co_task *self)
 {
-	set_hook(worker, requeue, self, NULL);
+	set_hook(worker, NULL, self, NULL);
 	switch_to_scheduler(worker, self);
 
 	return 0;
 }
 
-/* The same to what is near, wherever SELF is to be queued. */
-static co__noinline int yield_to_next(struct co__worker *worker,
+/* Nothing else is near. */
+static co__noinline int yield_to_pinned(struct co__worker *worker,
 		struct co_task *self)
 {
-	struct co_task *next = co__near_pick(worker);
-
-	if (next == NULL)
-		return co_queue_is_empty(&worker->pinned) ? 0
-				: yield_to_scheduler(worker, self);
-	set_hook(worker, requeue, self, NULL);
-	switch_to_task(worker, self, next);
-
-	return 0;
+	return co_queue_is_empty(&worker->pinned) ? 0
+			: yield_to_scheduler(worker, self);
 }
 
-/* While nobody else can take SELF it may be queued before it has left its
- * stack. */
 int co__worker_yield(struct co_task *self)
 {
 	struct co__worker *worker = self->worker;
@@ -366,15 +358,11 @@ int co__worker_yield(struct co_task *self)
 
 	if (co__unlikely(co__near_count(worker)))
 		return yield_to_scheduler(worker, self);
-	if (co__unlikely(co__task_is_pinned(self)
-			|| !co__bias_enter(&worker->bias)))
-		return yield_to_next(worker, self);
-	if (co__unlikely(!co__near_turn_alone(worker, self, &next))) {
-		co__bias_leave(&worker->bias);
-		return yield_to_next(worker, self);
-	}
-	/* The door is left when the switch has arrived. */
+	next = co__near_pick(worker);
+	if (next == NULL)
+		return yield_to_pinned(worker, self);
 	worker->hook = NULL;
+	worker->hook_task = self;
 	switch_to_task(worker, self, next);
 
 	return 0;
