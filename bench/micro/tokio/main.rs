@@ -364,7 +364,7 @@ async fn handoff(row: Row) {
 
 async fn lock(row: Row) {
     const LOCKERS: u64 = 100;
-    let each = times(10_000);
+    let each = times(100_000);
     let counter = Arc::new(Mutex::new(0));
     let mut tasks = Tasks::new();
     let watch = Watch::begin(row);
