@@ -41,6 +41,10 @@
  *             E1 and E2 may not change places in the compiler.  In the
  *             processor they may, and do: this is what B2 is for.
  *
+ *             An owner may be inside across a switch of stacks.  So a task that
+ *             yields is queued first and left then: guests find it off its
+ *             stack, as all that E3 did.
+ *
  *             A guest for whom it is SHARED at B1 needs no B2.  Who made it so
  *             was a guest after B3, or the owner, outside; that was a release,
  *             which B1 acquires, so it sees what E3 did.  And it is not made

@@ -211,8 +211,7 @@ static void queue_call(struct co__worker *worker, struct co_task *self,
 		sem_post(&blocking->work);
 		refuse_forlorn(blocking);
 	} else {
-		self->outcome = rc;
-		co__ready(self);
+		co__wait_unarmed(self, rc);
 	}
 }
 

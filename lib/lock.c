@@ -192,21 +192,36 @@ static co__noinline int acquire_slowly(struct lock *lock)
 	return acquire_held(lock, self);
 }
 
-/* What is done at once calls nothing, so it saves no registers. */
+/* What is done at once calls nothing, so it saves no registers.  It is there
+ * twice: a strand that is owned is released as it was taken. */
+
+static co__noinline int acquire_shared(struct lock *lock, struct co_task *self)
+{
+	if (co__unlikely(!co__strand_try_free(&lock->strand)))
+		return acquire_slowly(lock);
+	if (co__unlikely(!take(lock)))
+		return acquire_held(lock, self);
+	co__strand_release(&lock->strand, co__seat_of(self));
+
+	return 0;
+}
+
 int co_lock_acquire(struct co_lock *co_lock)
 {
+	struct co__seat *seat = co__seat_here();
 	struct co_task *self = co__worker_self();
 	struct lock *lock;
 
 	if (co_lock == NULL)
 		return -EINVAL;
 	lock = open_lock(co_lock);
-	if (co__unlikely(self == NULL || !co__wait_is_plain(self)
-			|| !co__strand_try(&lock->strand, co__seat_of(self))))
+	if (co__unlikely(self == NULL || !co__wait_is_plain(self)))
 		return acquire_slowly(lock);
+	if (co__unlikely(!co__strand_try_own(&lock->strand, seat)))
+		return acquire_shared(lock, self);
 	if (co__unlikely(!take(lock)))
 		return acquire_held(lock, self);
-	co__strand_release(&lock->strand, co__seat_of(self));
+	co__strand_release_own(seat);
 
 	return 0;
 }
@@ -248,6 +263,27 @@ static co__noinline int release_slowly(struct lock *lock)
 	return release_held(lock, seat);
 }
 
+/* held -> free, if nobody waits. */
+static inline bool let_go(struct lock *lock)
+{
+	if (AO_load(&lock->end) != (AO_t)&lock->first)
+		return false;
+	set_end(lock, NULL);
+
+	return true;
+}
+
+static co__noinline int release_shared(struct lock *lock, struct co__seat *seat)
+{
+	if (co__unlikely(!co__strand_try_free(&lock->strand)))
+		return release_slowly(lock);
+	if (co__unlikely(!let_go(lock)))
+		return release_held(lock, seat);
+	co__strand_release(&lock->strand, seat);
+
+	return 0;
+}
+
 /* As co_lock_acquire. */
 int co_lock_release(struct co_lock *co_lock)
 {
@@ -257,12 +293,11 @@ int co_lock_release(struct co_lock *co_lock)
 	if (co_lock == NULL)
 		return -EINVAL;
 	lock = open_lock(co_lock);
-	if (co__unlikely(!co__strand_try(&lock->strand, seat)))
-		return release_slowly(lock);
-	if (co__unlikely(AO_load(&lock->end) != (AO_t)&lock->first))
+	if (co__unlikely(!co__strand_try_own(&lock->strand, seat)))
+		return release_shared(lock, seat);
+	if (co__unlikely(!let_go(lock)))
 		return release_held(lock, seat);
-	set_end(lock, NULL);
-	co__strand_release(&lock->strand, seat);
+	co__strand_release_own(seat);
 
 	return 0;
 }

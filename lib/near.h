@@ -141,7 +141,21 @@ static co__always_inline struct co_task *co__near_pick_alone(
 	return (struct co_task *)next;
 }
 
-/* The same in any case. */
+/* The same if the slot is empty, and SELF goes to the end of the queue.  False,
+ * and nothing is done, if there is something else to be done. */
+static inline bool co__near_turn_alone(struct co__worker *worker,
+		struct co_task *self, struct co_task **ret_next)
+{
+	if (co__unlikely(AO_load(&worker->next) != 0
+			|| !co__runq_turn_alone(&worker->queue, self,
+				ret_next)))
+		return false;
+	worker->next_streak = 0;
+
+	return true;
+}
+
+/* The next task nearby, or NULL if there is none, in any case. */
 static co__always_inline struct co_task *co__near_pick(
 		struct co__worker *worker)
 {

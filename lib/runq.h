@@ -141,6 +141,26 @@ static inline struct co_task *co__runq_take_alone(struct co__runq *queue,
 			&queue->ring[head % CO__RUNQ_SIZE]);
 }
 
+/* The same, and append TASK, for which there is room then.  False, and nothing
+ * is done, if the queue is empty. */
+static inline bool co__runq_turn_alone(struct co__runq *queue,
+		struct co_task *task, struct co_task **ret_oldest)
+{
+	AO_t head = AO_load(&queue->head), tail = AO_load(&queue->tail);
+
+	if (co__unlikely(head == tail))
+		return false;
+	if (tail - head > CO__RUNQ_FAR)
+		co__runq_prefetch(queue, head);
+	*ret_oldest = co__runq_task((struct co_task *)AO_load(
+			&queue->ring[head % CO__RUNQ_SIZE]));
+	AO_store(&queue->head, head + 1);
+	AO_store(&queue->ring[tail % CO__RUNQ_SIZE], (AO_t)task);	/* Q1 */
+	AO_store_release(&queue->tail, tail + 1);	/* Q2: pairs with T2 */
+
+	return true;
+}
+
 /* Take the oldest, or NULL.  The owner. */
 static inline struct co_task *co__runq_pop(struct co__runq *queue)
 {

@@ -262,10 +262,8 @@ static void arm_and_release_all(struct co__worker *worker,
 	int rc = co__wait_arm(worker, self, 0);
 
 	release_all(arg, worker->seat);
-	if (rc < 0) {
-		self->outcome = rc;
-		co__ready(self);
-	}
+	if (rc < 0)
+		co__wait_unarmed(self, rc);
 }
 
 /* Wait in all channels, whose strands are held. */

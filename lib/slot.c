@@ -18,6 +18,12 @@
  *             again for nothing; it waits in a loop.  It can't meet a wait on
  *             something else.
  *
+ * Child       Who waits for the end of a task that its worker runs next has the
+ *             slot to itself: what is about to run doesn't end before this
+ *             hook does.  So S1 is a store, and there is nothing for S4 to see.
+ *             (Another task that joins at the same moment, which it must not,
+ *             is overwritten.)
+ *
  * Abroad      Both S4 and R3 may come when the wait is over.  Within a loop the
  *             memory is still a slot's and a task's, but the one loop may be
  *             destroyed while the other runs.  So there the hook, from S1 to
@@ -126,10 +132,27 @@ static inline void wait_in(struct co__worker *worker, struct co_task *self,
 		co__ready(self);
 }
 
-static void wait_in_one(struct co__worker *worker, struct co_task *self,
-		void *arg)
+static co__noinline void wait_in_one(struct co__worker *worker,
+		struct co_task *self, void *arg)
 {
 	wait_in(worker, self, arg, arg);
+}
+
+/* The same for the slot of a task that is joined. */
+static void wait_for_child(struct co__worker *worker, struct co_task *self,
+		void *arg)
+{
+	struct co__slot *slot = arg;
+
+	if (co__unlikely(co__worker_current(worker) != co__container_of(slot,
+			struct co_task, joined)
+			|| AO_load(&slot->word) != CO__SLOT_EMPTY)) {
+		wait_in_one(worker, self, slot);
+		return;
+	}
+	/* S1, release: as in publish. */
+	AO_store_release(&slot->word, (AO_t)self);
+	co__wait_arm_or_ready(worker, self);			/* S2 */
 }
 
 static void wait_in_both(struct co__worker *worker, struct co_task *self,
@@ -158,10 +181,8 @@ static void wait_abroad(struct co__worker *worker, struct co_task *self,
 	/* Release: pairs with raise_abroad and withdraw_abroad. */
 	AO_store_release(&slot->word, rc == 0 ? word : CO__SLOT_EMPTY);
 	/* From here on SLOT may be gone, and if it is armed SELF, too. */
-	if (rc == 0)
-		return;
-	self->outcome = rc;
-	co__ready(self);
+	if (rc < 0)
+		co__wait_unarmed(self, rc);
 }
 
 /* task -> empty, when nobody holds SLOT.  If it isn't SELF's it stays. */
@@ -205,7 +226,7 @@ int co__slot_wait(struct co_task *self, int kind, const void *object,
 int co__slot_wait_for_child(struct co_task *self, const void *child,
 		struct co__slot *slot)
 {
-	int rc = co__park_for_child(self, child, wait_in_one, slot);
+	int rc = co__park_for_child(self, child, wait_for_child, slot);
 
 	withdraw(self, slot);
 

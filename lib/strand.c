@@ -149,10 +149,8 @@ static void arm_and_release(struct co__worker *worker, struct co_task *self,
 	int rc = co__wait_arm_plain(worker, self);
 
 	co__strand_release(strand, worker->seat);
-	if (co__unlikely(rc < 0)) {
-		self->outcome = rc;
-		co__ready(self);
-	}
+	if (co__unlikely(rc < 0))
+		co__wait_unarmed(self, rc);
 }
 
 int co__strand_park(struct co__strand *strand, struct co_task *self, int kind,

@@ -347,9 +347,24 @@ static int wait_for_end(struct co_task *self, struct co_task *task)
 	return rc;
 }
 
-int co_join(struct co_task *task, int *ret_result)
+/* SELF joins TASK, which has been looked at: RC is what wait_for_end returns,
+ * or 0, it has not ended. */
+static co__noinline int end_join(struct co_task *self, struct co_task *task,
+		int rc, int *ret_result)
 {
-	struct co_task *self = co__worker_self();
+	if (rc == 0)
+		rc = wait_for_end(self, task);
+	if (rc < 0)
+		return rc;
+
+	return rc == INHERITED ? inherit(self, task, ret_result)
+			: take_result(self, task, ret_result);
+}
+
+/* Whatever may come. */
+static co__noinline int join_slowly(struct co_task *self, struct co_task *task,
+		int *ret_result)
+{
 	int rc, news;
 
 	if (task == NULL)
@@ -364,13 +379,27 @@ int co_join(struct co_task *task, int *ret_result)
 	news = co__wait_look(self);
 	if (news < 0)
 		return news;
-	if (rc == 0)
-		rc = wait_for_end(self, task);
-	if (rc < 0)
-		return rc;
 
-	return rc == INHERITED ? inherit(self, task, ret_result)
-			: take_result(self, task, ret_result);
+	return end_join(self, task, rc, ret_result);
+}
+
+/* Most tasks are of the same loop, have not ended, and are given to who joins
+ * them when they do. */
+int co_join(struct co_task *task, int *ret_result)
+{
+	struct co_task *self = co__worker_self();
+	int rc;
+
+	if (co__unlikely(self == NULL || !co__wait_is_plain(self)
+			|| task == NULL || task == self
+			|| join_state(task) != 0 || task->loop != self->loop))
+		return join_slowly(self, task, ret_result);
+	rc = co__slot_wait_for_child(self, task, &task->joined);
+	if (co__likely(rc == INHERITED))
+		return inherit(self, task, ret_result);
+
+	return end_join(self, task, rc != 0 ? rc : join_state(task),
+			ret_result);
 }
 
 int co_detach(struct co_task *task)
@@ -400,12 +429,23 @@ struct co_task *co_self(void)
 	return co__worker_self();
 }
 
-int co_yield(void)
+/* Whatever may come. */
+static co__noinline int yield_slowly(void)
 {
 	struct co_task *self;
 	int rc = co__wait_enter(&self);
 
-	return co__likely(rc == 0) ? co__worker_yield(self) : rc;
+	return rc == 0 ? co__worker_yield(self) : rc;
+}
+
+int co_yield(void)
+{
+	struct co_task *self = co__worker_self();
+
+	if (co__unlikely(self == NULL || !co__wait_is_plain(self)))
+		return yield_slowly();
+
+	return co__worker_yield(self);
 }
 
 /* What co_suspend tells its hook. */
@@ -424,8 +464,7 @@ static void suspend(struct co__worker *worker, struct co_task *self, void *arg)
 	int outcome;
 
 	if (rc < 0) {
-		self->outcome = rc;
-		co__ready(self);
+		co__wait_unarmed(self, rc);
 		return;
 	}
 	request.parked(self, request.arg);

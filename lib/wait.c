@@ -114,16 +114,10 @@ int co__wait_arm(struct co__worker *worker, struct co_task *self, AO_t flags)
 	}
 }
 
-bool co__wait_arm_or_ready(struct co__worker *worker, struct co_task *self)
+void co__wait_unarmed(struct co_task *self, int rc)
 {
-	int rc = co__wait_arm_plain(worker, self);
-
-	if (co__likely(rc == 0))
-		return true;
 	self->outcome = rc;
 	co__ready(self);
-
-	return false;
 }
 
 bool co__wait_is_claimable(struct co_task *task, AO_t ticket)

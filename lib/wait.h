@@ -133,9 +133,22 @@ static inline int co__wait_arm_plain(struct co__worker *worker,
 	return co__wait_arm(worker, self, 0);
 }
 
+/* SELF could not be armed: make it runnable with RC, the reason. */
+void co__wait_unarmed(struct co_task *self, int rc);
+
 /* Arm SELF, or make it runnable with the reason why it isn't.  Returns whether
  * it was armed. */
-bool co__wait_arm_or_ready(struct co__worker *worker, struct co_task *self);
+static inline bool co__wait_arm_or_ready(struct co__worker *worker,
+		struct co_task *self)
+{
+	int rc = co__wait_arm_plain(worker, self);
+
+	if (co__likely(rc == 0))
+		return true;
+	co__wait_unarmed(self, rc);
+
+	return false;
+}
 
 /* armed -> running (any thread), if TASK is still in the wait of TICKET.  True
  * for one caller only, who then owns the task and makes it ready. */

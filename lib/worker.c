@@ -5,7 +5,6 @@
 #include "worker.h"
 
 #include <errno.h>
-#include <stdlib.h>
 
 #include "near.h"
 #include "probes.h"
@@ -52,12 +51,13 @@ static co__noinline void requeue_slowly(struct co__worker *worker,
 		co__near_tell_to_share(worker);
 }
 
-/* The task that was left only lets others run. */
-static inline void requeue(struct co__worker *worker, struct co_task *task)
+/* The hook of a task that only lets others run. */
+static void requeue(struct co__worker *worker, struct co_task *task, void *arg)
 {
 	bool is_queued = !co__task_is_pinned(task)
 			&& co__runq_push(&worker->queue, task);
 
+	(void)arg;
 	if (co__unlikely(!is_queued) || AO_load(&worker->next) != 0)
 		requeue_slowly(worker, task, is_queued);
 }
@@ -67,7 +67,7 @@ static inline void requeue(struct co__worker *worker, struct co_task *task)
 static inline void landed(struct co__worker *worker)
 {
 	if (worker->hook == NULL)
-		requeue(worker, worker->hook_task);
+		co__bias_leave(&worker->bias);
 	else
 		worker->hook(worker, worker->hook_task, worker->hook_arg);
 }
@@ -211,7 +211,8 @@ void co__worker_park_on_scheduler(struct co_task *self, co__park_fn *hook,
 
 /* Switch away from SELF for good; HEIR, a claimed task or NULL, runs next if it
  * can run here. */
-static inline void leave(struct co_task *self, struct co_task *heir)
+static inline __attribute__((noreturn)) void leave(struct co_task *self,
+		struct co_task *heir)
 {
 	struct co__worker *worker = self->worker;
 	bool is_preferred = heir != NULL && may_prefer(worker)
@@ -222,15 +223,13 @@ static inline void leave(struct co_task *self, struct co_task *heir)
 	if (next != NULL) {
 		set_current(worker, next);
 		co__checked_leave(&self->checked, &next->checked, true, true);
-		co__context_switch_with(&self->context, &next->context, worker);
+		co__context_leave(&self->context, &next->context, worker);
 	} else {
 		co__worker_set_current(worker, NULL);
 		co__checked_leave(&self->checked, &worker->checked, true,
 				false);
-		co__context_switch_with(&self->context, &worker->context,
-				worker);
+		co__context_leave(&self->context, &worker->context, worker);
 	}
-	abort();	/* GCOVR_EXCL_LINE: nobody switches back */
 }
 
 /* The entry of each task, on its own stack.  Whatever it calls returns, and the
@@ -337,20 +336,29 @@ void co__ready(struct co_task *task)
 static co__noinline int yield_to_scheduler(struct co__worker *worker,
 		struct co_task *self)
 {
-	set_hook(worker, NULL, self, NULL);
+	set_hook(worker, requeue, self, NULL);
 	switch_to_scheduler(worker, self);
 
 	return 0;
 }
 
-/* Nothing else is near. */
-static co__noinline int yield_to_pinned(struct co__worker *worker,
+/* The same to what is near, wherever SELF is to be queued. */
+static co__noinline int yield_to_next(struct co__worker *worker,
 		struct co_task *self)
 {
-	return co_queue_is_empty(&worker->pinned) ? 0
-			: yield_to_scheduler(worker, self);
+	struct co_task *next = co__near_pick(worker);
+
+	if (next == NULL)
+		return co_queue_is_empty(&worker->pinned) ? 0
+				: yield_to_scheduler(worker, self);
+	set_hook(worker, requeue, self, NULL);
+	switch_to_task(worker, self, next);
+
+	return 0;
 }
 
+/* While nobody else can take SELF it may be queued before it has left its
+ * stack. */
 int co__worker_yield(struct co_task *self)
 {
 	struct co__worker *worker = self->worker;
@@ -358,11 +366,15 @@ int co__worker_yield(struct co_task *self)
 
 	if (co__unlikely(co__near_count(worker)))
 		return yield_to_scheduler(worker, self);
-	next = co__near_pick(worker);
-	if (next == NULL)
-		return yield_to_pinned(worker, self);
+	if (co__unlikely(co__task_is_pinned(self)
+			|| !co__bias_enter(&worker->bias)))
+		return yield_to_next(worker, self);
+	if (co__unlikely(!co__near_turn_alone(worker, self, &next))) {
+		co__bias_leave(&worker->bias);
+		return yield_to_next(worker, self);
+	}
+	/* The door is left when the switch has arrived. */
 	worker->hook = NULL;
-	worker->hook_task = self;
 	switch_to_task(worker, self, next);
 
 	return 0;

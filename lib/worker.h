@@ -76,8 +76,8 @@ struct co__worker {
 	AO_t pinned_until;		/* `switches' when the last one that it
 					 * took from `pinned' leaves */
 	co__park_fn *hook;		/* to be called after the switch; NULL:
-					 * who was left goes to the end of the
-					 * queue */
+					 * who was left is in the queue, and the
+					 * door of `bias' is to be left */
 	struct co_task *hook_task;	/* who was left; NULL: the scheduler */
 	void *hook_arg;
 	AO_t switches;			/* relaxed: switches so far */

@@ -168,7 +168,7 @@ missing()
 			own = entry = park = deep = 0 }
 		/^#/ && index($0, " " fn " (") { own = 1 }
 		/ task_main \(/ && own { entry = 1 }
-		/ (co__park|co__worker_yield|yield_to_scheduler|co__worker_park_on_scheduler|co__park_for_child) \(/ { park = 1 }
+		/ (co__park|co__worker_yield|yield_to_next|yield_to_scheduler|co__worker_park_on_scheduler|co__park_for_child) \(/ { park = 1 }
 		/ get_deeply \(/ { deep++ }
 		/Backtrace stopped|Cannot access|Python/ { print }
 		END { end(); if (n != 16) print n " tasks" }' "$1"

@@ -16,6 +16,7 @@
  */
 
 #include <stddef.h>
+#include <stdlib.h>
 
 #if defined __x86_64__ && !defined __ILP32__ && !defined CO_CONTEXT_UCONTEXT
 
@@ -47,6 +48,14 @@ static inline void *co__context_switch_with(struct co__context *from,
 	co__context_switch(from, to);
 
 	return from->message;
+}
+
+/* The same for good: nobody switches to FROM again before it is made anew. */
+static inline __attribute__((noreturn)) void co__context_leave(
+		struct co__context *from, struct co__context *to, void *message)
+{
+	co__context_switch_with(from, to, message);
+	abort();	/* GCOVR_EXCL_LINE: nobody switches back */
 }
 
 /* Make CONTEXT one that, at its first switch, calls ENTRY(ARG) on the stack of
