@@ -36,30 +36,18 @@ unsigned co__worker_random(struct co__worker *worker)
 
 static void push_pinned(struct co_task *task);
 
-/* What is seldom to be done with TASK, which only lets others run: it is
- * pinned, or the queue was full, or it isn't what runs next. */
-static co__noinline void requeue_slowly(struct co__worker *worker,
-		struct co_task *task, bool is_queued)
+/* The hook of a task that only lets others run.  Once it is queued it is who
+ * takes it that may look at it: it may be gone. */
+static void requeue(struct co__worker *worker, struct co_task *task, void *arg)
 {
-	if (co__task_is_pinned(task)) {
+	(void)arg;
+	if (co__unlikely(co__task_is_pinned(task))) {
 		push_pinned(task);
 		return;
 	}
-	if (!is_queued)
-		co__near_overflow(worker, task);
+	co__near_push_entry(worker, task);
 	if (AO_load(&worker->next) != 0)
 		co__near_tell_to_share(worker);
-}
-
-/* The hook of a task that only lets others run. */
-static void requeue(struct co__worker *worker, struct co_task *task, void *arg)
-{
-	bool is_queued = !co__task_is_pinned(task)
-			&& co__runq_push(&worker->queue, task);
-
-	(void)arg;
-	if (co__unlikely(!is_queued) || AO_load(&worker->next) != 0)
-		requeue_slowly(worker, task, is_queued);
 }
 
 /* The first thing after a switch: do to the task that was left what it asked
