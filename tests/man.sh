@@ -16,7 +16,7 @@ else
 	include="-I$src/include -I$build/include"
 	libs=$build/libcoloop.la
 fi
-libtool=${LIBTOOL:-$build/libtool}
+libtool=${LIBTOOL:-$build/libtool} link=
 work=$(mktemp -d) || exit 1
 trap 'rm -rf "$work"' EXIT
 count=0
@@ -54,7 +54,7 @@ have()
 
 render()
 {
-	MANWIDTH=${2:-120} man --warnings --no-hyphenation \
+	MANWIDTH=$2 man --warnings --no-hyphenation \
 		--no-justification -P cat -l "$1"
 }
 
@@ -126,12 +126,13 @@ check_lint()
 	report "$name: no mistake is found by mandoc"
 }
 
+# Leaves the page at 120 columns in $work/page.
 check_warnings()
 {
-	for width in 80 120
-	do
-		render "$page" $width 2>&1 >/dev/null
-	done >"$work/out"
+	{
+		{ render "$page" 80 >/dev/null; } 2>&1
+		{ render "$page" 120 >"$work/page"; } 2>&1
+	} >"$work/out"
 	report "$name: no warning at 80 columns, nor at 120"
 }
 
@@ -148,7 +149,7 @@ check_escapes()
 # A prototype that differs from the header's is an error of the compiler.
 check_synopsis()
 {
-	render "$page" 2>/dev/null | section SYNOPSIS >"$work/synopsis"
+	section SYNOPSIS <"$work/page" >"$work/synopsis"
 	sed '/^cc /,$d
 		s/^#define \([A-Za-z_]*\).*/#ifndef \1\n#error \1\n#endif/' \
 		"$work/synopsis" >"$work/synopsis.c"
@@ -245,7 +246,7 @@ check_program()
 {
 	what="$name: $program compiles without a warning, and ends well"
 	program_page "$page" "$program" >"$work/program.3"
-	render "$work/program.3" 2>/dev/null | section EXAMPLES \
+	render "$work/program.3" 120 2>/dev/null | section EXAMPLES \
 		>"$work/program.c"
 	if ! $CC $CFLAGS -std=gnu11 -Wall -Wextra -Werror -pthread $include \
 		-c "$work/program.c" -o "$work/program.o" >"$work/out" 2>&1
@@ -260,22 +261,26 @@ check_program()
 	fi
 }
 
-# link COMMAND...: by libtool, unless the library is an installed one.
-link()
+# What links a program; the names are always the same, so libtool, which takes
+# its time, is asked once.
+link_command()
 {
+	set -- $CC $CFLAGS $LDFLAGS -pthread "$work/program.o" $libs \
+		-o "$work/program"
 	if [ -n "${INSTALLED-}" ]
 	then
-		"$@"
+		echo "$@"
 	else
-		$libtool --silent --tag=CC --mode=link "$@" -no-install
+		$libtool --dry-run --tag=CC --mode=link "$@" -no-install |
+			sed 's/^libtool: link: //'
 	fi
 }
 
 run_program()
 {
+	[ -n "$link" ] || link=$(link_command 2>"$work/out")
 	rm -f "$work/program"
-	link $CC $CFLAGS $LDFLAGS -pthread "$work/program.o" $libs \
-		-o "$work/program" >"$work/out" 2>&1 || {
+	eval "$link" >>"$work/out" 2>&1 || {
 		echo "it doesn't link" >>"$work/out"
 		return
 	}
