@@ -58,6 +58,7 @@ static void carry_out(struct co__blocking *blocking, struct call *call)
 	struct co_task *task = call->task;
 	bool claimed;
 
+	co__checked_acquire(call);
 	call->result = call->fn(call->arg);
 	/* Before the task may make another call, for which this thread is free
 	 * then. */
@@ -201,6 +202,7 @@ static void queue_call(struct co__worker *worker, struct co_task *self,
 	struct call *call = arg;
 	int rc;
 
+	co__checked_release(call);
 	co__spin_acquire(&blocking->lock);
 	rc = co__wait_arm(worker, self, 0);
 	if (rc == 0)

@@ -1,8 +1,12 @@
 /* SPDX-License-Identifier: MIT */
 
-/* checkers.c - what AddressSanitizer is told; see checkers.h */
+/* checkers.c - what the sanitizers are told; see checkers.h */
 
 #include "checkers.h"
+
+/* In a normal build they are the program's.  Where one of a sanitizer is, the
+ * others are. */
+#define OF_PROGRAM __attribute__((weak, visibility("default")))
 
 #ifdef CO__ASAN_MAY_BE_THERE
 
@@ -11,8 +15,6 @@
 #include <sanitizer/common_interface_defs.h>
 #include <sanitizer/lsan_interface.h>
 #else
-/* As in checkers.h.  Where one of a sanitizer is, the others are. */
-#define OF_PROGRAM __attribute__((weak, visibility("default")))
 extern void __sanitizer_finish_switch_fiber(void *fake_stack,
 		const void **ret_bottom, size_t *ret_size) OF_PROGRAM;
 extern void __asan_unpoison_memory_region(const volatile void *bottom,
@@ -97,5 +99,74 @@ void co__asan_stack_gone(struct co__checked *self, const void *bottom,
 
 /* A file without anything isn't C. */
 typedef int co__no_asan;
+
+#endif
+
+#ifdef CO__TSAN_MAY_BE_THERE
+
+extern void *__tsan_get_current_fiber(void) OF_PROGRAM;
+extern void *__tsan_create_fiber(unsigned flags) OF_PROGRAM;
+extern void __tsan_destroy_fiber(void *fiber) OF_PROGRAM;
+extern void __tsan_acquire(void *at) OF_PROGRAM;
+extern void __tsan_release(void *at) OF_PROGRAM;
+
+/* Whether what the fiber did that is left is seen by the next. */
+enum { IN_ORDER = 0, IN_NO_ORDER = 1 };
+
+void co__tsan_acquire(const void *at)
+{
+	__tsan_acquire((void *)at);
+}
+
+void co__tsan_release(const void *at)
+{
+	__tsan_release((void *)at);
+}
+
+void co__tsan_adopt(struct co__checked *self)
+{
+	self->fiber = __tsan_get_current_fiber();
+	self->hooks = __tsan_create_fiber(0);
+}
+
+void co__tsan_leave_system(struct co__checked *self)
+{
+	/* What hooks did is over before whatever the thread does next. */
+	__tsan_switch_to_fiber(self->hooks, IN_NO_ORDER);
+	__tsan_switch_to_fiber(self->fiber, IN_ORDER);
+	__tsan_destroy_fiber(self->hooks);
+}
+
+void co__tsan_begin(struct co__checked *self, const void *end)
+{
+	void *here = __tsan_get_current_fiber();
+
+	self->fiber = __tsan_create_fiber(0);
+	/* Only who runs there can see anything, so seem to for a moment. */
+	__tsan_switch_to_fiber(self->fiber, IN_NO_ORDER);
+	co__tsan_acquire(end);
+	__tsan_switch_to_fiber(here, IN_NO_ORDER);
+}
+
+void co__tsan_end(struct co__checked *self, const void *end)
+{
+	co__tsan_release(end);
+	__tsan_destroy_fiber(self->fiber);
+}
+
+void co__tsan_leave(const struct co__checked *next)
+{
+	if (next->size == 0) {
+		__tsan_switch_to_fiber(next->hooks, IN_ORDER);
+	} else {
+		__tsan_switch_to_fiber(next->fiber, IN_NO_ORDER);
+		co__tsan_acquire(next);
+	}
+}
+
+void co__tsan_end_hook(const struct co__checked *self)
+{
+	__tsan_switch_to_fiber(self->fiber, IN_NO_ORDER);
+}
 
 #endif

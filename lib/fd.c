@@ -178,6 +178,7 @@ void co__fd_finish(struct co_io *io)
 	struct co__fds *fds = &io->loop->fds;
 	bool ours;
 
+	co__checked_acquire(io);
 	pthread_mutex_lock(&fds->lock);
 	ours = io->kind == CO__FD_IO && !io->disowned;
 	/* What is borrowed ends when the last borrower gives it back. */

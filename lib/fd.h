@@ -29,6 +29,7 @@
 #include <coloop/loop.h>
 
 #include "assert.h"
+#include "checkers.h"
 #include "slot.h"
 
 #define CO__FD_CLOSED ((AO_t)1)
@@ -160,9 +161,11 @@ void co__fd_finish(struct co_io *io);
 
 static inline void co__fd_leave(struct co_io *io, AO_t role)
 {
-	/* Release: who finishes comes after; and acquire, if we do. */
-	AO_t users = AO_fetch_and_add_full(&io->users, -role);
+	AO_t users;
 
+	co__checked_release(io);
+	/* Release: who finishes comes after; and acquire, if we do. */
+	users = AO_fetch_and_add_full(&io->users, -role);
 	if (co__unlikely(users - role == CO__FD_CLOSED))
 		co__fd_finish(io);
 }

@@ -257,6 +257,7 @@ int co_loop_destroy(struct co_loop *loop)
 	/* Acquire: pairs with co__loop_leave. */
 	while (AO_load_acquire(&loop->visitors) != 0)
 		sched_yield();
+	co__checked_acquire(&loop->visitors);
 	co__debugger_remove(loop);
 	co__starved_forget(loop);
 	co__fds_destroy(loop);

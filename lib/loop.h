@@ -102,6 +102,7 @@ static inline void co__loop_enter(struct co_loop *loop)
 
 static inline void co__loop_leave(struct co_loop *loop)
 {
+	co__checked_release(&loop->visitors);
 	/* Release: pairs with co_loop_destroy. */
 	AO_fetch_and_sub1_release(&loop->visitors);
 }

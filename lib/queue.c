@@ -44,6 +44,7 @@
 #include <coloop/queue.h>
 
 #include "atomic.h"
+#include "checkers.h"
 
 static struct co_queue_node *reverse(struct co_queue_node *newest)
 {
@@ -71,6 +72,7 @@ static struct co_queue_node *take_inbox(struct co_queue *queue)
 			return NULL;
 	/* G1: acquire, before G2 reads the nodes; pairs with P3. */
 	} while (!AO_compare_and_swap_acquire(&queue->inbox_, newest, 0));
+	co__checked_acquire(queue);
 
 	return (struct co_queue_node *)newest;
 }
@@ -85,6 +87,7 @@ void co_queue_put(struct co_queue *queue, struct co_queue_node *node)
 {
 	size_t newest;
 
+	co__checked_release(queue);
 	do {
 		newest = AO_load(&queue->inbox_);		/* P1 */
 		node->next_ = (struct co_queue_node *)newest;	/* P2 */

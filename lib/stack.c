@@ -57,6 +57,7 @@
 
 #include "assert.h"
 #include "atomic.h"
+#include "checkers.h"
 #include "spin.h"
 
 #define TURN ((size_t)1)
@@ -92,6 +93,7 @@ void co_stack_push(struct co_stack *stack, struct co_stack_node *node)
 	size_t top;
 
 	co__assert(((size_t)node & TURN) == 0);
+	co__checked_release(stack);
 	do {
 		top = AO_load(&stack->top_);			/* P1 */
 		node->next_ = node_of(top);			/* P2 */
@@ -107,6 +109,7 @@ int co_stack_push_first(struct co_stack *stack, struct co_stack_node *node)
 	if (AO_load(&stack->top_) != 0)				/* P1 */
 		return 0;
 	node->next_ = NULL;					/* P2 */
+	co__checked_release(stack);
 	/* P3: release, as in co_stack_push(); pairs with T1. */
 	return AO_compare_and_swap_release(&stack->top_, 0, (size_t)node) != 0;
 }
@@ -124,6 +127,7 @@ struct co_stack_node *co_stack_pop(struct co_stack *stack)
 		/* Acquire: T2 reads a node just pushed; pairs with P3. */
 		top = AO_load_acquire(&stack->top_);
 	}
+	co__checked_acquire(stack);
 
 	return node_of(top);
 }

@@ -38,8 +38,9 @@ AO_t co__strand_settle(struct co__strand *strand, struct co__seat *seat)
 	strand->habit = seat->number | losses * CO__HABIT_LOSS
 			| ((AO_t)HABIT << losses) * CO__HABIT_LEFT;
 
+	/* What its owner does with it, ThreadSanitizer would not be told. */
 	return is_habit && seat != co__seat_none && co__os_has_barrier()
-			? (AO_t)seat : 0;
+			&& !co__checked_by_tsan() ? (AO_t)seat : 0;
 }
 
 /* Wait until the owner of SEAT isn't inside of STRAND, which is no more its

@@ -118,7 +118,11 @@ static inline void co__strand_release_own(struct co__seat *seat)
 static inline bool co__strand_try_free(struct co__strand *strand)
 {
 	/* Acquire: pairs with the release of who held it last. */
-	return AO_compare_and_swap_acquire(&strand->word, 0, CO__STRAND_HELD);
+	if (!AO_compare_and_swap_acquire(&strand->word, 0, CO__STRAND_HELD))
+		return false;
+	co__checked_acquire(strand);
+
+	return true;
 }
 
 /* A thread with SEAT: take STRAND if that needs no waiting. */
@@ -151,6 +155,7 @@ static inline void co__strand_release(struct co__strand *strand,
 		strand->habit = habit;
 	else
 		word = co__strand_settle(strand, seat);
+	co__checked_release(strand);
 	/* Release: pairs with the acquire of who takes it next. */
 	AO_store_release(&strand->word, word);
 }

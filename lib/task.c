@@ -60,7 +60,7 @@ void co__task_finish(struct co__worker *worker, struct co_task *self,
 {
 	struct co_task *heir = joiner;
 
-	co__checked_end(&self->checked);
+	co__checked_end(&self->checked, &self->joined);
 	AO_store(&self->in_use, 0);
 	AO_store(&worker->ended, AO_load(&worker->ended) + 1);
 	if (heir != NULL) {
@@ -161,6 +161,8 @@ static void init_task(struct co_task *task)
 	co__worker_make_context(task);
 	task->worker = NULL;
 	task->special = 0;
+	if (co__checked_begin(&task->checked, &task->joined))
+		task->special = CO__TASK_CHECKED;
 	co__task_set_deadline(task, CO_NEVER);
 	task->timer_when = CO_NEVER;
 	task->scope = NULL;
@@ -227,7 +229,7 @@ static co__always_inline int spawn(struct co_loop *loop,
 	if (attr != NULL) {
 		set_name(task, attr->name);
 		if (attr->pinned) {
-			task->special = CO__TASK_PINNED;
+			task->special |= CO__TASK_PINNED;
 			task->home = choose_home(loop, worker);
 		}
 	}
@@ -356,6 +358,7 @@ static co__noinline int end_join(struct co_task *self, struct co_task *task,
 		rc = wait_for_end(self, task);
 	if (rc < 0)
 		return rc;
+	co__checked_acquire(&task->joined);
 
 	return rc == INHERITED ? inherit(self, task, ret_result)
 			: take_result(self, task, ret_result);
@@ -374,9 +377,9 @@ static co__noinline int join_slowly(struct co_task *self, struct co_task *task,
 	rc = join_state(task);
 	if (rc < 0)
 		return rc;
-	if (self == NULL)
-		return rc == 1 ? take_result(NULL, task, ret_result) : -EPERM;
-	news = co__wait_look(self);
+	if (self == NULL && rc == 0)
+		return -EPERM;
+	news = self != NULL ? co__wait_look(self) : 0;
 	if (news < 0)
 		return news;
 

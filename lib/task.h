@@ -104,6 +104,8 @@ _Static_assert((CO_TASK_NAME_MAX + 1) % sizeof(AO_t) == 0
 #define CO__TASK_PAUSES 8u		/* its deadline is no scope's: it
 					 * sleeps, and will have slept long
 					 * enough */
+#define CO__TASK_CHECKED 16u		/* ThreadSanitizer wants to know what
+					 * it waits for; constant as well */
 
 /* co_spawn_with() for the library itself: the task was spawned at AT, the
  * return address of what the program called. */
@@ -149,6 +151,12 @@ void co__task_finish(struct co__worker *worker, struct co_task *self,
 static inline bool co__task_is_pinned(const struct co_task *task)
 {
 	return task->special & CO__TASK_PINNED;
+}
+
+/* Whether more is to be done than to queue TASK where it is made runnable. */
+static inline bool co__task_is_queued_slowly(const struct co_task *task)
+{
+	return task->special & (CO__TASK_PINNED | CO__TASK_CHECKED);
 }
 
 /* Set what of FLAG is to be seen by the task itself. */

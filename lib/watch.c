@@ -117,7 +117,9 @@ static bool tell_once(struct co__worker *worker, struct co_io *io)
 		return false;
 	co__worker_count_call(worker);
 	worker->watching = io;
+	co__checked_acquire(io);
 	node->ready(node, (unsigned)events);
+	co__checked_release(io);
 	worker->watching = NULL;
 	rearm(io, events);
 
@@ -163,6 +165,7 @@ int co_loop_add_fd(struct co_loop *loop, int fd, unsigned events,
 	if (rc < 0)
 		return rc;
 	pthread_mutex_lock(&loop->fds.lock);
+	co__checked_release(io);
 	if (io->kind != CO__FD_FREE) {
 		rc = -EEXIST;
 	} else {
@@ -272,6 +275,7 @@ int co_loop_mod_fd(struct co_loop *loop, int fd, unsigned events,
 		return -ENOENT;
 	pthread_mutex_lock(&loop->fds.lock);
 	renews = io->kind == CO__FD_WATCHED;
+	co__checked_release(io);
 	if (renews)
 		rc = renew(io, events, (AO_t)node);
 	pthread_mutex_unlock(&loop->fds.lock);
@@ -279,6 +283,7 @@ int co_loop_mod_fd(struct co_loop *loop, int fd, unsigned events,
 	if (renews && rc < 0) {
 		co__atomic_fence();		/* M2: pairs with T2 */
 		wait_for_teller(io);
+		co__checked_acquire(io);
 	}
 
 	return rc;
@@ -308,6 +313,8 @@ int co_loop_remove_fd(struct co_loop *loop, int fd)
 	if (rc < 0)
 		return rc;
 	co__atomic_fence();			/* M2: pairs with T2 */
+	rc = wait_for_teller(io);
+	co__checked_acquire(io);
 
-	return wait_for_teller(io);
+	return rc;
 }

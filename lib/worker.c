@@ -108,11 +108,11 @@ static void switch_to_scheduler(struct co__worker *worker, struct co_task *self)
 			worker), false);
 }
 
-/* Whether TASK can't go to the queues of WORKER. */
+/* Whether TASK can't just go to the queues of WORKER. */
 static inline bool is_foreign(const struct co__worker *worker,
 		const struct co_task *task)
 {
-	return worker == NULL || co__task_is_pinned(task)
+	return worker == NULL || co__task_is_queued_slowly(task)
 		|| (worker != task->worker && worker->loop != task->loop);
 }
 
@@ -235,7 +235,6 @@ void co__worker_make_context(struct co_task *task)
 {
 	char *top = (char *)task - 64, *bottom = task->stack_bottom;
 
-	co__checked_begin(&task->checked);
 	co__context_make(&task->context, bottom, (size_t)(top - bottom),
 			task_main, task);
 }
@@ -259,6 +258,7 @@ void co__ready_foreign(struct co_task *task)
 {
 	struct co_loop *loop = task->loop;
 
+	co__checked_release(&task->checked);
 	if (co__task_is_pinned(task)) {
 		push_pinned(task);
 		return;
@@ -380,6 +380,7 @@ static void switch_from_scheduler(struct co__worker *worker,
 	co__checked_enter(&worker->checked, NULL, false);
 	co__worker_set_current(worker, NULL);
 	landed(worker);
+	co__checked_end_hook(&worker->checked);
 }
 
 void co__worker_run(struct co__worker *worker)

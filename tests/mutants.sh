@@ -16,6 +16,8 @@
 #   found_by unit PROGRAM PATTERN    so does one of the unit tests
 #   found_by torture PROGRAM OPTION...       and a torture program
 #   found_by replay TARGET           and a fuzz target, given its corpus
+#   found_by tsan MEANS              ThreadSanitizer finds a race where there is
+#                                    none, for want of being told
 #   found_by model MODEL.MUTANT      spin rejects what is the same in a model
 #   mutant WHAT SCENARIO "FILE..." SED...    all of it for one scenario: FILE is
 #                       edited and the others are compiled
@@ -205,6 +207,16 @@ link_replay()
 		"$work"/program/*.o $others $PROGRAM_LIBRARIES
 }
 
+# link_told OUTPUT OBJECT...: what tests/tsan.sh runs.
+link_told()
+{
+	output=$1
+	shift
+	# shellcheck disable=SC2086
+	$COMPILE $PROGRAM_FLAGS $PROGRAM_LINK -fsanitize=thread -o "$output" \
+		"$top/tests/tsan_target.c" "$@" $PROGRAM_LIBRARIES
+}
+
 # --- Seeing it ----------------------------------------------------------------
 
 # Seconds after which a test hangs: what is to pass may be slow.
@@ -228,6 +240,9 @@ run()
 		timeout 100 "$@" ;;
 	replay)
 		timeout "$patience" "$1" "$top/tests/fuzz/corpus/$2"/* ;;
+	tsan)
+		COLOOP_THREADS=4 TSAN_OPTIONS=atexit_sleep_ms=0 \
+			timeout 100 "$1" good "$2" ;;
 	esac
 }
 
@@ -252,6 +267,9 @@ passes()
 	program=tests/$1
 	case $how in
 	replay) program=tests/fuzz/$1 ;;
+	tsan)
+		program=$work/told
+		[ -e "$program" ] || link_told "$program" || return ;;
 	*) shift ;;
 	esac
 	run "$program" "$@" >"$work/log" 2>&1 </dev/null &&
@@ -267,7 +285,7 @@ evidence()
 		sed -n '/^not ok/,$ { /^# [0-9]* schedules/ { p; n; p; q; }; }' \
 			"$work/log" ;;
 	*)
-		grep -m 1 -E 'expected|got|FAIL|CRASH|Timeout|hangs|Sanitizer' \
+		grep -m 1 -E 'expected|got|FAIL|CRASH|Timeout|hangs|SUMMARY|Sanitizer' \
 			"$work/log" | sed 's/^/# /' ;;
 	esac
 }
@@ -288,6 +306,8 @@ try()
 		compile program || return
 		case $how in
 		replay) link_replay "$1" || return ;;
+		tsan)
+			link_told "$work/check" "$work"/program/*.o || return ;;
 		*) link_program "$1" && shift || return ;;
 		esac
 		found "$@" ;;
@@ -305,6 +325,7 @@ found()
 	case $how in
 	explore) grep -q '^not ok' "$work/log" ;;
 	unit) [ $status = 124 ] || grep -qE '^\[(FAIL|----)\]|CRASH' "$work/log" ;;
+	tsan) grep -q 'data race' "$work/log" ;;
 	torture|replay) [ $status = 1 ] || [ $status -ge 124 ] ;;
 	esac
 }
