@@ -29,6 +29,7 @@
  *   a blocking call       who makes it         the thread that carries it out
  *   a co_io               who uses it          who closes it
  *   a watched one         who has it watched   ready(), and who ends the watch
+ *   a loop's `visitors'   who tells it things  who destroys it
  *
  * What a task did is also seen by the hook that acts for it when it was left.
  * Nothing is said of co_yield, and nothing that came before is seen by who only
