@@ -104,8 +104,8 @@ _Static_assert((CO_TASK_NAME_MAX + 1) % sizeof(AO_t) == 0
 #define CO__TASK_PAUSES 8u		/* its deadline is no scope's: it
 					 * sleeps, and will have slept long
 					 * enough */
-#define CO__TASK_CHECKED 16u		/* ThreadSanitizer wants to know what
-					 * it waits for; constant as well */
+#define CO__TASK_CHECKED 16u		/* ThreadSanitizer is to be told who
+					 * wakes it; constant as well */
 
 /* co_spawn_with() for the library itself: the task was spawned at AT, the
  * return address of what the program called. */

@@ -49,6 +49,21 @@ struct co__context {
 #define CO__CONTEXT_AVX512
 #endif
 
+/* Look at the x87 control word of this, in rdi, and go on with that in rsi. */
+#define CO__CONTEXT_GO_ON \
+	"fnstcw 28(%%rdi)\n\t" \
+	"movzwl 28(%%rdi), %%eax\n\t" \
+	"movq (%%rsi), %%rdx\n\t" \
+	"movq 8(%%rsi), %%rsp\n\t" \
+	"movq 16(%%rsi), %%rbp\n\t" \
+	"ldmxcsr 24(%%rsi)\n\t" \
+	"cmpw 28(%%rsi), %%ax\n\t" \
+	"jne 2f\n\t" \
+	"notrack jmp *%%rdx\n" \
+	"2:\n\t" \
+	"fldcw 28(%%rsi)\n\t" \
+	"notrack jmp *%%rdx\n"
+
 /* As in context.h, all of these. */
 
 /* The registers that were saved take 56 bytes, and who called has some more. */
@@ -68,18 +83,7 @@ static inline __attribute__((always_inline)) void *co__context_switch_with(
 		"movq %%rsp, 8(%%rdi)\n\t"
 		"movq %%rbp, 16(%%rdi)\n\t"
 		"stmxcsr 24(%%rdi)\n\t"
-		"fnstcw 28(%%rdi)\n\t"
-		"movzwl 28(%%rdi), %%eax\n\t"
-		"movq (%%rsi), %%rdx\n\t"
-		"movq 8(%%rsi), %%rsp\n\t"
-		"movq 16(%%rsi), %%rbp\n\t"
-		"ldmxcsr 24(%%rsi)\n\t"
-		"cmpw 28(%%rsi), %%ax\n\t"
-		"jne 2f\n\t"
-		"notrack jmp *%%rdx\n"
-		"2:\n\t"
-		"fldcw 28(%%rsi)\n\t"
-		"notrack jmp *%%rdx\n"
+		CO__CONTEXT_GO_ON
 		"1:"
 		: "+D"(from), "+S"(to), "+c"(message)
 		:
@@ -97,19 +101,7 @@ static inline __attribute__((always_inline, noreturn)) void co__context_leave(
 		struct co__context *from, const struct co__context *to,
 		void *message)
 {
-	__asm__ volatile(
-		"fnstcw 28(%%rdi)\n\t"
-		"movzwl 28(%%rdi), %%eax\n\t"
-		"movq (%%rsi), %%rdx\n\t"
-		"movq 8(%%rsi), %%rsp\n\t"
-		"movq 16(%%rsi), %%rbp\n\t"
-		"ldmxcsr 24(%%rsi)\n\t"
-		"cmpw 28(%%rsi), %%ax\n\t"
-		"jne 2f\n\t"
-		"notrack jmp *%%rdx\n"
-		"2:\n\t"
-		"fldcw 28(%%rsi)\n\t"
-		"notrack jmp *%%rdx\n"
+	__asm__ volatile(CO__CONTEXT_GO_ON
 		:
 		: "D"(from), "S"(to), "c"(message)
 		: "rax", "rdx", "cc", "memory");
