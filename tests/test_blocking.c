@@ -352,11 +352,12 @@ Test(blocking, who_asks_first_is_first)
 static int call_and_sleep(void *arg)
 {
 	struct gate *gate = arg;
-	int rc = call_at_gate(gate);
+	int result = 0, rc = co_blocking(wait_at_gate, gate, &result);
 
 	if (rc < 0 && counter_get(&gate->begun) == 0)
 		return rc;
-	CO_EXPECT_EQ(rc, 17);
+	CO_EXPECT_EQ(rc, 0);
+	CO_EXPECT_EQ(result, 17);
 
 	return co_sleep(0);
 }

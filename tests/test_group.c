@@ -242,10 +242,27 @@ static int wait_for_it(void *arg)
 	return co_group_wait(arg, NULL);
 }
 
+struct stayer {
+	struct test_counter cancelled, may_go;
+};
+
+/* A member that does not end as soon as it is cancelled. */
+static int stay_a_while(void *arg)
+{
+	struct stayer *stayer = arg;
+
+	sleep_until_cancelled(&stayer->cancelled);
+	co_cancel_mask(1);
+	while (counter_get(&stayer->may_go) == 0)
+		CO_EXPECT_EQ(co_sleep(CO_MILLISECOND / 10), 0);
+
+	return 0;
+}
+
 CO_TEST(group, nobody_waits_for_himself_nor_two_at_once)
 {
 	struct co_group group;
-	struct test_counter cancelled = { 0 };
+	struct stayer stayer = { .cancelled = { 0 } };
 	struct co_task *waiter;
 
 	test_or_die(co_group_init(&group, NULL, 0));
@@ -253,13 +270,14 @@ CO_TEST(group, nobody_waits_for_himself_nor_two_at_once)
 	CO_EXPECT_EQ(co_group_wait(&group, NULL), 0);
 	CO_EXPECT_EQ(co_group_spawn(&group, release_own, &group), 0);
 	CO_EXPECT_EQ(co_group_wait(&group, NULL), 0);
-	spawn_members(&group, 1, sleep_until_cancelled, &cancelled);
+	spawn_members(&group, 1, stay_a_while, &stayer);
 	waiter = spawn_or_die(NULL, wait_for_it, &group);
 	settle();
 	CO_EXPECT_EQ(co_group_wait(&group, NULL), -EBUSY);
 	CO_EXPECT_EQ(co_group_deinit(&group), -EBUSY);
+	counter_set(&stayer.may_go, 1);
 	CO_EXPECT_EQ(join_or_die(waiter), 0);
-	CO_EXPECT_EQ(counter_get(&cancelled), 1);
+	CO_EXPECT_EQ(counter_get(&stayer.cancelled), 1);
 	CO_EXPECT_EQ(co_group_deinit(&group), 0);
 
 	return 0;
