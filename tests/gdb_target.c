@@ -236,8 +236,8 @@ static struct co_task *spawn(const char *name, co_task_fn *fn, void *arg,
 
 /* --- The one that is looked at ---------------------------------------------- */
 
-/* Whether all threads there wait, and none is about to wake up: epoll tells at
- * once of a new socket that it can be written to.  As it is told, and counted,
+/* Whether all threads there wait, and none is about to wake up: the system tells
+ * at once of a new socket that it can be written to.  As it is told, and counted,
  * nobody waits for it, so the idle are to be counted after it has been. */
 static bool other_is_idle(void)
 {
@@ -246,8 +246,7 @@ static bool other_is_idle(void)
 	bool told = was_told;
 
 	co_loop_stats(other, &stats);
-	was_told = stats.spawned == 1 && (stats.events > 0
-			|| strcmp(co_loop_backend(other), "epoll") != 0);
+	was_told = stats.spawned == 1 && stats.events > 0;
 
 	return told && stats.idle == stats.threads;
 }

@@ -514,8 +514,8 @@ TEST_UNUSED static bool has_guard_regions(void)
 }
 
 /* COUNT, or as many tasks as there may be at once: 32 bits have addresses for
- * some thousand stacks; and without such guards each is two mappings, and a few
- * are the program's own. */
+ * some thousand stacks; AddressSanitizer takes milliseconds for each; and
+ * without such guards each is two mappings, and a few are the program's own. */
 TEST_UNUSED static size_t test_tasks_at_once(size_t count)
 {
 	FILE *file = has_guard_regions() ? NULL
@@ -524,6 +524,10 @@ TEST_UNUSED static size_t test_tasks_at_once(size_t count)
 
 	if (SIZE_MAX == UINT32_MAX && count > 4096)
 		count = 4096;
+#ifdef TEST_ASAN
+	if (count > 5000)
+		count = 5000;
+#endif
 	if (file == NULL)
 		return count;
 	if (fscanf(file, "%zu", &most) != 1)
@@ -587,6 +591,15 @@ TEST_UNUSED static bool is_readable_soon(int fd)
 	struct pollfd input = { .fd = fd, .events = POLLIN };
 
 	return poll(&input, 1, 20000) == 1;
+}
+
+/* Let the socket FD have no room for more than a few bytes, or none. */
+TEST_UNUSED static void fill_socket(int fd)
+{
+	static const char data[512];
+
+	while (send(fd, data, sizeof data, MSG_DONTWAIT) > 0)
+		;
 }
 
 /* --- Channels of numbers ---------------------------------------------- */

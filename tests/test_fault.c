@@ -187,7 +187,7 @@ static int sleep_often(void *arg)
 
 	(void)arg;
 	for (i = 0; i < 5 && rc == 0; i++)
-		rc = co_sleep(2 * CO_MILLISECOND);
+		rc = co_sleep(10 * CO_MILLISECOND);
 
 	return rc;
 }
@@ -436,14 +436,17 @@ static int serve_at_last(void *site)
 	return 0;
 }
 
-/* It has sent what nobody has read. */
+/* It has sent what nobody has read, or what came too late to be read. */
 static bool is_turned_away(const struct site *site)
 {
 	char data;
+	ssize_t rc;
 
-	return is_readable_soon(site->client)
-			&& recv(site->client, &data, 1, MSG_DONTWAIT) < 0
-			&& errno == ECONNRESET;
+	if (!is_readable_soon(site->client))
+		return false;
+	rc = recv(site->client, &data, 1, MSG_DONTWAIT);
+
+	return rc == 0 || (rc < 0 && errno == ECONNRESET);
 }
 
 static int end_in_want(void *arg)

@@ -483,13 +483,11 @@ CO_TEST(io, any_descriptor_can_be_waited_for)
 	return 0;
 }
 
-static int fill_socket(void *arg)
+static int await_room(void *arg)
 {
 	int fd = *(int *)arg, rc;
-	char data[512] = { 0 };
 
-	while (send(fd, data, sizeof data, MSG_DONTWAIT) > 0)
-		;
+	fill_socket(fd);
 	rc = co_wait_fd(fd, CO_WRITABLE);
 	CO_EXPECT_EQ(rc & CO_WRITABLE, CO_WRITABLE);
 
@@ -506,7 +504,7 @@ CO_TEST(io, two_tasks_wait_for_both_directions_of_one_descriptor)
 	for (i = 0; i < 10; i++) {
 		make_pair(UNIX, fds);
 		reader = spawn_or_die(NULL, wait_readable, &fds[1]);
-		writer = spawn_or_die(NULL, fill_socket, &fds[1]);
+		writer = spawn_or_die(NULL, await_room, &fds[1]);
 		settle();
 		if (i % 2 == 0)
 			CO_EXPECT_EQ(write(fds[0], "x", 1), 1);

@@ -149,14 +149,6 @@ static int wait_both(void *io)
 	return co_io_wait(io, CO_READABLE | CO_WRITABLE);
 }
 
-static void fill_up(int fd)
-{
-	char data[512] = { 0 };
-
-	while (send(fd, data, sizeof data, MSG_DONTWAIT) > 0)
-		;
-}
-
 static void drain(int fd)
 {
 	char data[4096];
@@ -174,7 +166,7 @@ CO_TEST(io_rare, one_task_waits_for_both_directions)
 
 	open_ends(&ends);
 	for (i = 0; i < 10; i++) {
-		fill_up(ends.fds[0]);
+		fill_socket(ends.fds[0]);
 		CO_WITH_DEADLINE(co_after(CO_MILLISECOND))
 			CO_EXPECT_EQ(wait_both(ends.io), -ETIMEDOUT);
 		waiter = spawn_or_die(NULL, wait_both, ends.io);

@@ -232,7 +232,7 @@ static int stop_and_sleep(void *arg)
 	(void)arg;
 	CO_EXPECT_EQ(co_loop_stop(co_loop_current()), 0);
 
-	return co_sleep(CO_SECOND);
+	return co_sleep(CO_HOUR);
 }
 
 Test(loop, co_run_tells_that_its_loop_was_stopped)

@@ -140,16 +140,13 @@ struct lingering {
 
 static struct lingering open_lingering(void)
 {
-	static const char data[65536];
 	struct lingering lingering = { .io = NULL };
 	struct linger linger = { 1, 20 };	/* seconds */
 	int fds[2];
 
 	connect_pair(fds);
 	test_or_die(co_io_open(NULL, fds[0], &lingering.io));
-	CO_WITH_DEADLINE(co_after(20 * CO_MILLISECOND))
-		while (co_io_write(lingering.io, data, sizeof data) > 0)
-			;
+	fill_socket(fds[0]);
 	test_or_die(setsockopt(fds[0], SOL_SOCKET, SO_LINGER, &linger,
 			sizeof linger));
 	lingering.peer = fds[1];

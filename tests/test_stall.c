@@ -276,21 +276,25 @@ Test(stall, a_stall_after_long_idleness_is_reported)
 	}
 }
 
-/* Stalls that are over before who looks every 25 ms has looked twice. */
+/* Stalls that are over before who looks every 25 ms has looked twice; longer
+ * ones, if that thread gets no processor. */
 static int compute_briefly(void *arg)
 {
 	struct reports *reports = arg;
+	co_time time = 20 * CO_MILLISECOND;
 	int i;
 
 	/* Calm for so long that there is no reason to look often. */
 	for (i = 0; i < 100; i++)
 		co_sleep(2 * CO_MILLISECOND);
 	for (i = 0; i < 200 && counter_get(&reports->count) == 0; i++) {
-		co_time end = co_after(20 * CO_MILLISECOND);
+		co_time end = co_after(time);
 
 		while (co_now() < end)
 			;
 		co_sleep(CO_MILLISECOND);
+		if (i % 20 == 19)
+			time *= 2;
 	}
 
 	return 0;
@@ -457,7 +461,7 @@ static int tick_for_long(void *arg)
 Test(stall, who_runs_brief_ticks_does_not_stall)
 {
 	FOR_THREADS(threads)
-		expect_no_stall(threads, SHORT, tick_for_long);
+		expect_no_stall(threads, LONG, tick_for_long);
 }
 
 static int compute_for_long(void *arg)
@@ -775,6 +779,6 @@ Test(stall, a_process_that_was_stopped_has_not_stalled)
 	/* A busy machine may give it little of the processor, and take long. */
 	while (count_stalls_of_stopped(after) != 0) {
 		after *= 2;
-		cr_assert_leq(after, 4 * CO_SECOND);
+		cr_assert_leq(after, 8 * CO_SECOND);
 	}
 }

@@ -204,16 +204,17 @@ static int do_nothing(void *arg)
 	return 0;
 }
 
-static int crowd_together(size_t stack_size)
+enum { CROWD = 1200 };
+
+static int crowd_together(int count, size_t stack_size)
 {
-	enum { TASKS = 1200 };
-	struct co_task *tasks[TASKS];
+	struct co_task *tasks[CROWD];
 	struct co_task_attr attr = CO_TASK_ATTR_INIT;
 	long rc = 0;
 	int n;
 
 	attr.stack_size = stack_size;
-	for (n = 0; n < TASKS && rc == 0; n++)
+	for (n = 0; n < count && rc == 0; n++)
 		rc = TELL(co_spawn_with, NULL, &attr, do_nothing, NULL,
 				&tasks[n]);
 	if (rc < 0)
@@ -228,7 +229,7 @@ static int crowd_together(size_t stack_size)
 static int use_crowd(void *arg)
 {
 	(void)arg;
-	return crowd_together(16 << 10);
+	return crowd_together(CROWD, 16 << 10);
 }
 
 const struct scenario crowd = {
@@ -240,17 +241,17 @@ const struct scenario crowd = {
 };
 
 /* Stacks that nobody needed for a while are trimmed: after a period in which
- * they are seen, one in which they weren't taken. */
+ * they are seen, one in which they weren't taken.  So many that a thread gives
+ * some to the depot. */
 static int use_trimming(void *arg)
 {
 	struct co__depot *depot = &co_loop_current()->frames.depot;
 	size_t before = fault_calls(FAULT_madvise_trim);
-	co_time now = co_now();
-	int rc = crowd_together(64 << 10), i;
+	int rc = crowd_together(4 * CO__MAGAZINE, 64 << 10), i;
 
 	(void)arg;
 	for (i = 0; i < 3 && rc == 0; i++)
-		co__depot_trim(depot, now += CO_SECOND);
+		co__depot_trim(depot, depot->period_ends);
 	CO_EXPECT(rc < 0 || fault_calls(FAULT_madvise_trim) > before);
 
 	return rc;
@@ -366,15 +367,22 @@ const struct scenario blocking = {
 static int use_withdrawn(void *arg)
 {
 	struct co_task *task = NULL;
-	long rc = TELL(co_spawn, NULL, call_and_wait, arg, &task);
+	size_t before = fault_calls(FAULT_sem_trywait);
+	co_time time = CO_MILLISECOND;
+	long rc;
 	int result;
 
+	counter_set(&all_called, 0);
+	rc = TELL(co_spawn, NULL, call_and_wait, arg, &task);
 	if (rc < 0)
 		return (int)rc;
-	counter_set(&all_called, 0);
 	settle();
-	CO_WITH_DEADLINE(co_after(CO_MILLISECOND))
-		rc = co_blocking(wait_for_all, arg, NULL);
+	/* It may be over before the call is queued, if the machine is busy. */
+	do {
+		CO_WITH_DEADLINE(co_after(time))
+			rc = co_blocking(wait_for_all, arg, NULL);
+		time *= 2;
+	} while (rc == -ETIMEDOUT && fault_calls(FAULT_sem_trywait) == before);
 	counter_set(&all_called, 1);
 	result = join_or_die(task);
 	/* If the first call had no thread, this may have had one. */
@@ -466,7 +474,7 @@ static uint64_t count_stalls(void)
  * without a switch: so don't wait for it for ever. */
 static void stall_until_reported(uint64_t reported)
 {
-	co_time end = co_after(20 * CO_MILLISECOND);
+	co_time end = co_after(200 * CO_MILLISECOND);
 
 	while (count_stalls() == reported && co_now() < end)
 		sched_yield();
