@@ -3,7 +3,7 @@
 #
 # show-failures.sh BUILD - what the failed tests of a build wrote, in short
 
-find "$1" -name '*.trs' -exec \
+find -H "$1" -name '*.trs' -exec \
 	grep -lE '^:test-result: (FAIL|XPASS|ERROR)' {} + | sort |
 while read -r trs
 do
