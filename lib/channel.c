@@ -274,7 +274,7 @@ static inline void wake(struct co_task *woken)
 }
 
 /* Put, or wait.  SELF holds the strand, which is released. */
-static co__noinline int put_held(struct co_channel *channel,
+static co__noinline int put_or_wait(struct co_channel *channel,
 		struct co_task *self, const void *item)
 {
 	struct co_task *woken;
@@ -292,7 +292,7 @@ static co__noinline int put_held(struct co_channel *channel,
 	return rc;
 }
 
-static co__noinline int get_held(struct co_channel *channel,
+static co__noinline int get_or_wait(struct co_channel *channel,
 		struct co_task *self, void *ret_item)
 {
 	struct co_task *woken;
@@ -308,6 +308,70 @@ static co__noinline int get_held(struct co_channel *channel,
 	wake(woken);
 
 	return rc;
+}
+
+/* Two ways of the same that take fewer registers than all of it. */
+
+/* There are getters, but they may have ceased to wait. */
+static co__noinline int put_or_serve(struct co_channel *channel,
+		struct co_task *self, const void *item)
+{
+	struct co__waiter *getter = claim_some(&channel->getters);
+	struct co_task *woken;
+
+	if (co__unlikely(getter == NULL))
+		return put_or_wait(channel, self, item);
+	copy_item(channel, getter->item, item);
+	woken = serve(getter, 0);
+	co__strand_release(&channel->strand, co__seat_of(self));
+	co__ready(woken);
+
+	return 0;
+}
+
+/* The ring is empty, and there are putters, but likewise. */
+static co__noinline int get_or_serve(struct co_channel *channel,
+		struct co_task *self, void *ret_item)
+{
+	struct co__waiter *putter = claim_some(&channel->putters);
+	struct co_task *woken;
+
+	if (co__unlikely(putter == NULL))
+		return get_or_wait(channel, self, ret_item);
+	copy_item(channel, ret_item, putter->item);
+	woken = serve(putter, 0);
+	co__strand_release(&channel->strand, co__seat_of(self));
+	co__ready(woken);
+
+	return 0;
+}
+
+/* Put, or wait, by the shortest way. */
+static co__noinline int put_held(struct co_channel *channel,
+		struct co_task *self, const void *item)
+{
+	if (co__likely(!co__list_is_empty(&channel->getters)))
+		return put_or_serve(channel, self, item);
+	if (AO_load(&channel->length) == channel->room && !channel->closed
+			&& co__wait_is_plain(self))
+		return wait_in(channel, &channel->putters, self, CO__IN_PUT,
+				(void *)item);
+
+	return put_or_wait(channel, self, item);
+}
+
+static co__noinline int get_held(struct co_channel *channel,
+		struct co_task *self, void *ret_item)
+{
+	if (AO_load(&channel->length) != 0)
+		return get_or_wait(channel, self, ret_item);
+	if (!co__list_is_empty(&channel->putters))
+		return get_or_serve(channel, self, ret_item);
+	if (co__likely(!channel->closed && co__wait_is_plain(self)))
+		return wait_in(channel, &channel->getters, self, CO__IN_GET,
+				ret_item);
+
+	return get_or_wait(channel, self, ret_item);
 }
 
 /* The beginning of a put or get, ITEM, whatever may come.  *RET_SELF is the

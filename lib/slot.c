@@ -50,7 +50,7 @@ static co__noinline bool raise_abroad(struct co__slot *slot, AO_t word,
 	if ((word & CO__SLOT_HELD) || !AO_compare_and_swap_full(&slot->word,
 			word, word | CO__SLOT_HELD))
 		return false;
-	claimed = co__wait_claim_on(task, object);		/* R3 */
+	claimed = co__wait_claim_on(task, object, 0);		/* R3 */
 	/* Release: as R1, and the claim; pairs with withdraw_abroad. */
 	AO_store_release(&slot->word, CO__SLOT_READY);
 	if (claimed)
@@ -89,7 +89,7 @@ bool co__slot_raise_unless(struct co__slot *slot, const void *object,
 	if (was == CO__SLOT_EMPTY)
 		return false;
 	co__atomic_fence_after_rmw();	/* R2: pairs with S3 */
-	if (co__wait_claim_on((struct co_task *)was, object))	/* R3 */
+	if (co__wait_claim_on((struct co_task *)was, object, 0))	/* R3 */
 		co__ready((struct co_task *)was);
 
 	return false;
@@ -102,13 +102,6 @@ static inline bool publish(struct co_task *self, struct co__slot *slot)
 	 * the task. */
 	return AO_compare_and_swap_release(&slot->word, CO__SLOT_EMPTY,
 			(AO_t)self);
-}
-
-/* task -> empty.  Where it fails, the slot is ready, and stays so. */
-static inline void withdraw(struct co_task *self, struct co__slot *slot)
-{
-	if (AO_load(&slot->word) == (AO_t)self)
-		AO_compare_and_swap(&slot->word, (AO_t)self, CO__SLOT_EMPTY);
 }
 
 /* S1 to S4, in FIRST and SECOND, which may be the same. */
@@ -139,7 +132,7 @@ static co__noinline void wait_in_one(struct co__worker *worker,
 }
 
 /* The same for the slot of a task that is joined. */
-static void wait_for_child(struct co__worker *worker, struct co_task *self,
+void co__slot_await_child(struct co__worker *worker, struct co_task *self,
 		void *arg)
 {
 	struct co__slot *slot = arg;
@@ -218,17 +211,7 @@ int co__slot_wait(struct co_task *self, int kind, const void *object,
 	int rc = co__park(self, (enum co__wait_kind)kind, object, wait_in_one,
 			slot);
 
-	withdraw(self, slot);
-
-	return rc;
-}
-
-int co__slot_wait_for_child(struct co_task *self, const void *child,
-		struct co__slot *slot)
-{
-	int rc = co__park_for_child(self, child, wait_for_child, slot);
-
-	withdraw(self, slot);
+	co__slot_withdraw(self, slot);
 
 	return rc;
 }
@@ -240,8 +223,8 @@ int co__slot_wait_both(struct co_task *self, int kind, const void *object,
 	int rc = co__park(self, (enum co__wait_kind)kind, object, wait_in_both,
 			slots);
 
-	withdraw(self, first);
-	withdraw(self, second);
+	co__slot_withdraw(self, first);
+	co__slot_withdraw(self, second);
 
 	return rc;
 }

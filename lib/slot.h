@@ -22,6 +22,7 @@
 
 #include "atomic.h"
 
+struct co__worker;
 struct co_task;
 
 #define CO__SLOT_EMPTY ((AO_t)0)
@@ -60,9 +61,19 @@ static inline void co__slot_raise(struct co__slot *slot, const void *object)
 int co__slot_wait(struct co_task *self, int kind, const void *object,
 		struct co__slot *slot);
 
-/* The same for the end of CHILD, a task: see co__park_for_child. */
-int co__slot_wait_for_child(struct co_task *self, const void *child,
-		struct co__slot *slot);
+/* The hook of co__park_for_child; ARG is the slot of the task that is joined.
+ * When the wait is over, the slot is to be withdrawn from. */
+void co__slot_await_child(struct co__worker *worker, struct co_task *self,
+		void *arg);
+
+/* task -> empty, if SELF is in SLOT.  Where it fails, the slot is ready, and
+ * stays so. */
+static inline void co__slot_withdraw(struct co_task *self,
+		struct co__slot *slot)
+{
+	if (AO_load(&slot->word) == (AO_t)self)
+		AO_compare_and_swap(&slot->word, (AO_t)self, CO__SLOT_EMPTY);
+}
 
 /* The same for a CHILD of another loop. */
 int co__slot_wait_abroad(struct co_task *self, const void *child,

@@ -32,6 +32,7 @@
 
 #include "group.h"
 #include "loop.h"
+#include "near.h"
 #include "probes.h"
 #include "worker.h"
 
@@ -88,9 +89,8 @@ static struct co_task *claim_joiner(struct co_task *self)
 
 	if (joined == CO__SLOT_EMPTY || joined == DETACHED
 			|| (joined & CO__SLOT_ABROAD)
-			|| !co__wait_claim_on(joiner, self))
+			|| !co__wait_claim_on(joiner, self, INHERITED))
 		return NULL;
-	joiner->outcome = INHERITED;
 
 	return joiner;
 }
@@ -156,13 +156,12 @@ static struct co__worker *choose_home(struct co_loop *loop,
 }
 
 /* All that a new task is, but for its function and its name. */
-static void init_task(struct co_task *task)
+static inline void init_task(struct co_task *task)
 {
 	co__worker_make_context(task);
 	task->worker = NULL;
-	task->special = 0;
-	if (co__checked_begin(&task->checked, &task->joined))
-		task->special = CO__TASK_CHECKED;
+	task->special = co__checked_begin(&task->checked, &task->joined)
+			? CO__TASK_CHECKED : 0;
 	co__task_set_deadline(task, CO_NEVER);
 	task->timer_when = CO_NEVER;
 	task->scope = NULL;
@@ -203,7 +202,8 @@ static co__always_inline int spawn(struct co_loop *loop,
 {
 	struct co__worker *worker = co__worker_get();
 	unsigned size_class;
-	struct co_task *task;
+	/* Twice: what has an address is in memory. */
+	struct co_task *frame, *task;
 	int rc;
 
 	if (loop == NULL && worker != NULL)
@@ -216,9 +216,10 @@ static co__always_inline int spawn(struct co_loop *loop,
 	if (worker != NULL && worker->loop != loop)
 		worker = NULL;
 	rc = co__frame_get(loop, worker != NULL ? &worker->frames : NULL,
-			size_class, &task);
+			size_class, &frame);
 	if (co__unlikely(rc < 0))
 		return rc;
+	task = frame;
 	init_task(task);
 	task->fn = fn;
 	task->arg = arg;
@@ -242,7 +243,7 @@ static co__always_inline int spawn(struct co_loop *loop,
 	}
 	count_spawn(worker);
 	if (co__likely(!co__task_is_pinned(task)))
-		co__worker_add(worker, task);
+		co__near_add(worker, task);
 	else
 		co__ready_foreign(task);
 
@@ -328,19 +329,31 @@ static int join_state(struct co_task *task)
 	return -EBUSY;
 }
 
+/* Until TASK, of the same loop, has ended, or one look is worth it.  INHERITED:
+ * it has, and is the caller's. */
+static inline int wait_for_child(struct co_task *self, struct co_task *task)
+{
+	int rc = co__park_for_child(self, task, co__slot_await_child,
+			&task->joined);
+
+	if (co__unlikely(rc != INHERITED))
+		co__slot_withdraw(self, &task->joined);
+
+	return rc;
+}
+
 /* 1 if TASK has ended, INHERITED if it is also the caller's, or why not. */
 static int wait_for_end(struct co_task *self, struct co_task *task)
 {
-	struct co__slot *slot = &task->joined;
 	int rc;
 
 	do {
 		rc = co__wait_prepare(self);
 		if (rc < 0)
 			break;
-		rc = self->loop == task->loop
-				? co__slot_wait_for_child(self, task, slot)
-				: co__slot_wait_abroad(self, task, slot);
+		rc = self->loop == task->loop ? wait_for_child(self, task)
+				: co__slot_wait_abroad(self, task,
+					&task->joined);
 		if (rc != 0)
 			break;
 		rc = join_state(task);
@@ -397,7 +410,7 @@ int co_join(struct co_task *task, int *ret_result)
 			|| task == NULL || task == self
 			|| join_state(task) != 0 || task->loop != self->loop))
 		return join_slowly(self, task, ret_result);
-	rc = co__slot_wait_for_child(self, task, &task->joined);
+	rc = wait_for_child(self, task);
 	if (co__likely(rc == INHERITED))
 		return inherit(self, task, ret_result);
 

@@ -191,7 +191,26 @@ bool co__wait_is_claimable(struct co_task *task, AO_t ticket);
 
 /* armed -> running (any thread), if TASK waits on OBJECT, whichever its
  * wait. */
-bool co__wait_claim_on(struct co_task *task, const void *object);
+static inline bool co__wait_claim_on(struct co_task *task, const void *object,
+		int outcome)
+{
+	for (;;) {
+		/* Acquire: `object' is that of the armed wait; if the wait ends
+		 * meanwhile, the compare-and-swap below fails. */
+		AO_t word = AO_load_acquire(&task->wait);
+
+		if (!(word & CO__WAIT_ARMED)
+				|| AO_load(&task->object) != (AO_t)object)
+			return false;
+		/* Full: the load of `object' stays before it. */
+		if (AO_compare_and_swap_full(&task->wait, word,
+				co__wait_claimed(word)))
+			break;
+	}
+	task->outcome = outcome;
+
+	return true;
+}
 
 /* The deadline of SELF has ended a call: tell the scope whose deadline it is.
  * Returns -ETIMEDOUT. */

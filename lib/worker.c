@@ -223,20 +223,12 @@ static inline __attribute__((noreturn)) void leave(struct co_task *self,
 /* The entry of each task, on its own stack.  Whatever it calls returns, and the
  * last switch is a part of it, so that the processor's return stack is, for
  * those who run next, as this task found it. */
-static void task_main(void *arg)
+void co__task_main(void *arg)
 {
 	struct co_task *self = arg;
 
 	land(self, self->worker, CO__ASAN_ALWAYS);
 	leave(self, co__task_run(self));
-}
-
-void co__worker_make_context(struct co_task *task)
-{
-	char *top = (char *)task - 64, *bottom = task->stack_bottom;
-
-	co__context_make(&task->context, bottom, (size_t)(top - bottom),
-			task_main, task);
 }
 
 /* --- Making runnable ----------------------------------------------------- */
@@ -269,13 +261,6 @@ void co__ready_foreign(struct co_task *task)
 	co__loop_leave(loop);
 }
 
-void co__worker_add(struct co__worker *worker, struct co_task *task)
-{
-	co__near_push(worker, task);
-	if (co__runq_length(&worker->queue) > 1 || AO_load(&worker->next) != 0)
-		co__near_tell(worker);
-}
-
 /* The slot of WORKER is open, and has a task. */
 static co__noinline void tell_eagerly(struct co__worker *worker)
 {
@@ -298,7 +283,7 @@ void co__ready(struct co_task *task)
 	}
 	if (co__worker_current(worker) == NULL) {
 		/* A batch of events or timers, in the order they came. */
-		co__worker_add(worker, task);
+		co__near_add(worker, task);
 		return;
 	}
 	older = AO_load(&worker->next);

@@ -267,11 +267,6 @@ void co__worker_run(struct co__worker *worker);
  * must own it.  From here on it may run, or be gone. */
 void co__ready(struct co_task *task);
 
-/* Append TASK, which isn't pinned, to the queue of WORKER, which is that of
- * this thread and of the task's loop; tell the idle if it isn't the only one
- * there. */
-void co__worker_add(struct co__worker *worker, struct co_task *task);
-
 /* co__ready for a task that doesn't go to the queue of this thread. */
 void co__ready_foreign(struct co_task *task);
 
@@ -285,8 +280,17 @@ int co__park_for_child(struct co_task *self, const void *child,
  * of the queue.  Returns 0. */
 int co__worker_yield(struct co_task *self);
 
+/* Run TASK, on its own stack. */
+void co__task_main(void *task);
+
 /* Make the context of TASK, which is new. */
-void co__worker_make_context(struct co_task *task);
+static inline void co__worker_make_context(struct co_task *task)
+{
+	char *top = (char *)task - 64, *bottom = task->stack_bottom;
+
+	co__context_make(&task->context, bottom, (size_t)(top - bottom),
+			co__task_main, task);
+}
 
 /* Whether TASK is what WORKER runs now, or will run next for sure. */
 static inline bool co__worker_has_taken(const struct co__worker *worker,

@@ -167,7 +167,7 @@ missing()
 			sub(/.*: /, "", fn); sub(/ at .*/, "", fn)
 			own = entry = park = deep = 0 }
 		/^#/ && index($0, " " fn " (") { own = 1 }
-		/ task_main \(/ && own { entry = 1 }
+		/ co__task_main \(/ && own { entry = 1 }
 		/ (co__park|co__worker_yield|yield_to_next|yield_to_scheduler|co__worker_park_on_scheduler|co__park_for_child) \(/ { park = 1 }
 		/ get_deeply \(/ { deep++ }
 		/Backtrace stopped|Cannot access|Python/ { print }
@@ -195,7 +195,7 @@ part selected >"$work/out"
 	grep -q '^#[0-9]* .*in_join (' "$work/out" &&
 	grep -q 'a string of the program' "$work/out" &&
 	sed -n '/a string/,$p' "$work/out" | grep -q '^#1 ' &&
-	sed -n '/a string/,$p' "$work/out" | grep -q '^#.* task_main (' &&
+	sed -n '/a string/,$p' "$work/out" | grep -q '^#.* co__task_main (' &&
 	! grep -q '^#0 ' "$work/out"; }
 result 'a task can be selected as if it were a thread'
 

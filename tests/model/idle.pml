@@ -10,7 +10,7 @@
  *             descriptor wakes the poller.
  *             3,400,000 states.
  *
- * Steps       N1 N2 N3    co__ready_foreign, co__worker_add, take_injected;
+ * Steps       N1 N2 N3    co__ready_foreign, co__near_add, take_injected;
  *                         co__idle_notify
  *             I1          begin_idle: join, in idle.inc
  *             I2 I3       co__idle_sleep
@@ -115,7 +115,7 @@ proctype pinned_adder()
 
 /* --- The workers ---------------------------------------------------------- */
 
-/* co__worker_add: append one, and tell the idle if it isn't the only one. */
+/* co__near_add: append one, and tell the idle if it isn't the only one. */
 inline spawn(w)
 {
 	spawning[w] = true;					/* N1 */
