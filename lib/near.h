@@ -79,6 +79,14 @@ static inline void co__near_tell(struct co__worker *worker)
 		co__idle_notify(worker->loop);
 }
 
+/* The same if it isn't for WORKER alone. */
+static inline void co__near_tell_to_share(struct co__worker *worker)
+{
+	if (worker->loop->threads > 1 && co__near_shares(worker,
+			co__runq_length(&worker->queue)))
+		co__idle_notify(worker->loop);
+}
+
 /* Append TASK, which isn't pinned, to the queue of WORKER, which is that of
  * this thread and of the task's loop; tell the idle if it isn't the only one
  * there. */
@@ -88,14 +96,6 @@ static inline void co__near_add(struct co__worker *worker,
 	co__near_push(worker, task);
 	if (co__runq_length(&worker->queue) > 1 || AO_load(&worker->next) != 0)
 		co__near_tell(worker);
-}
-
-/* The same if it isn't for WORKER alone. */
-static inline void co__near_tell_to_share(struct co__worker *worker)
-{
-	if (worker->loop->threads > 1 && co__near_shares(worker,
-			co__runq_length(&worker->queue)))
-		co__idle_notify(worker->loop);
 }
 
 /* Take the task in the run-next slot, or NULL.  Any thread. */

@@ -61,8 +61,17 @@ static inline void co__slot_raise(struct co__slot *slot, const void *object)
 int co__slot_wait(struct co_task *self, int kind, const void *object,
 		struct co__slot *slot);
 
+/* The same for the end of CHILD, a task of another loop. */
+int co__slot_wait_abroad(struct co_task *self, const void *child,
+		struct co__slot *slot);
+
+/* The same until one of two slots is raised. */
+int co__slot_wait_both(struct co_task *self, int kind, const void *object,
+		struct co__slot *first, struct co__slot *second);
+
 /* The hook of co__park_for_child; ARG is the slot of the task that is joined.
- * When the wait is over, the slot is to be withdrawn from. */
+ * When the wait is over, co__slot_withdraw, unless the slot's task is the
+ * caller's now. */
 void co__slot_await_child(struct co__worker *worker, struct co_task *self,
 		void *arg);
 
@@ -74,13 +83,5 @@ static inline void co__slot_withdraw(struct co_task *self,
 	if (AO_load(&slot->word) == (AO_t)self)
 		AO_compare_and_swap(&slot->word, (AO_t)self, CO__SLOT_EMPTY);
 }
-
-/* The same for a CHILD of another loop. */
-int co__slot_wait_abroad(struct co_task *self, const void *child,
-		struct co__slot *slot);
-
-/* The same until one of two slots is raised. */
-int co__slot_wait_both(struct co_task *self, int kind, const void *object,
-		struct co__slot *first, struct co__slot *second);
 
 #endif

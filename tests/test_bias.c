@@ -9,8 +9,6 @@
 #include "near.h"
 #include "worker.h"
 
-TestSuite(bias, .timeout = 60);
-
 static void skip_without_barrier(void)
 {
 	if (!co__os_has_barrier())

@@ -6,8 +6,6 @@
 
 #include "loop.h"
 
-TestSuite(blocking, .timeout = 60);
-
 /* --- Functions that block -------------------------------------------------- */
 
 static int add_one(void *arg)

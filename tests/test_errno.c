@@ -4,8 +4,6 @@
 
 #include "test.h"
 
-TestSuite(error_number, .timeout = 60);
-
 static const char *volatile too_large = "99999999999999999999999";
 
 /* What strtol(3) advises, in a loop that suspends. */

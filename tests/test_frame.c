@@ -16,8 +16,6 @@
 
 #define CLASS co__frame_class(16384)	/* where the size makes no difference */
 
-TestSuite(frame, .timeout = 60);
-
 /* What the system is said to have, if it isn't 0. */
 static long pretended_page_size;
 

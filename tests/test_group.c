@@ -4,8 +4,6 @@
 
 #include "test.h"
 
-TestSuite(group, .timeout = 60);
-
 static int sleep_and_count(void *arg)
 {
 	CO_EXPECT_EQ(co_sleep(CO_MILLISECOND), 0);

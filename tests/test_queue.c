@@ -35,9 +35,6 @@ static void put_items(struct co_queue *queue, struct item *items, size_t count,
 	}
 }
 
-/* What is lost is waited for. */
-TestSuite(queue, .timeout = 60);
-
 /* --- One thread ------------------------------------------------------- */
 
 Test(queue, a_new_queue_is_empty)

@@ -9,10 +9,6 @@
 
 #include <sched.h>
 
-/* What is lost is waited for. */
-TestSuite(runq, .timeout = 60);
-TestSuite(inject, .timeout = 60);
-
 /* The queue never looks into a task: a number does, and 0 is none. */
 static struct co_task *item(size_t number)
 {

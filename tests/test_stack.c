@@ -37,9 +37,6 @@ static void push_items(struct co_stack *stack, struct item *items,
 	}
 }
 
-/* What is lost may be waited for. */
-TestSuite(stack, .timeout = 60);
-
 /* --- One thread ------------------------------------------------------- */
 
 Test(stack, a_new_stack_is_empty)

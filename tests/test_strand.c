@@ -8,8 +8,6 @@
 #include "loop.h"
 #include "strand.h"
 
-TestSuite(strand, .timeout = 60);
-
 enum { HABIT = 4096, LOSSES_MAX = 8 };
 
 static void skip_without_barrier(void)

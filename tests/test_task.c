@@ -401,7 +401,7 @@ static int take_every_second(void *arg)
 }
 
 /* Both are always ready, and in no queue that thieves see. */
-Test(task, yield_gives_pinned_tasks_their_turns, .timeout = 60)
+Test(task, yield_gives_pinned_tasks_their_turns)
 {
 	struct co_task_attr attr = CO_TASK_ATTR_INIT;
 	struct co_loop *loop = loop_or_die(1);

@@ -17,8 +17,6 @@
 
 #define TICK ((co_time)1 << 16)
 
-TestSuite(timer, .timeout = 60);
-
 /* The first tick that isn't before WHEN, as a time. */
 static co_time round_up(co_time when)
 {

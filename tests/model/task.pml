@@ -11,8 +11,8 @@
  * Steps       claim_joiner, co__task_finish, co__slot_raise_unless: of who ends
  *             join_state, wait_for_end, take_result, inherit, co_detach: of who
  *             joins
- *             S1 S2 S4, back: co__slot_wait and its hook, see slot.pml, where
- *             the fences are; not the way by which who joins a task that is
+ *             S1 S2 S4, back: wait_for_child, and the hook of co__slot_wait,
+ *             see slot.pml, where the fences are; not the way by which who joins a task that is
  *             about to run gets into its slot, with nobody else there
  *
  * Proved      The memory is released once, after its last use, and not under a
