@@ -12,8 +12,9 @@
  *             join_state, wait_for_end, take_result, inherit, co_detach: of who
  *             joins
  *             S1 S2 S4, back: wait_for_child, and the hook of co__slot_wait,
- *             see slot.pml, where the fences are; not the way by which who joins a task that is
- *             about to run gets into its slot, with nobody else there
+ *             see slot.pml, where the fences are; not the way by which who
+ *             joins a task that is about to run gets into its slot, with nobody
+ *             else there
  *
  * Proved      The memory is released once, after its last use, and not under a
  *             task that is still on its stack; a result is taken after it was
