@@ -15,6 +15,8 @@
 
 #include <fcntl.h>
 #include <pthread.h>
+#include <sched.h>
+#include <stdatomic.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -508,8 +510,10 @@ static void use_outside(void)
 
 struct watch {
 	struct co_resume_node node;
+	struct co_loop *loop;
 	int fd;
 	long count;
+	atomic_long told;	/* the same, and orders nothing */
 };
 
 static void readable(struct co_resume_node *node, unsigned events)
@@ -518,38 +522,92 @@ static void readable(struct co_resume_node *node, unsigned events)
 	char byte;
 
 	(void)events;
-	while (read(watch->fd, &byte, 1) == 1)
+	while (read(watch->fd, &byte, 1) == 1) {
 		watch->count++;
+		atomic_fetch_add_explicit(&watch->told, 1,
+				memory_order_relaxed);
+	}
 }
 
-/* Nothing but the watch orders what ready() counts, and who asks for it. */
+static void open_watched(int ends[2])
+{
+	CHECK(pipe(ends) == 0);
+	CHECK(fcntl(ends[0], F_SETFL, O_NONBLOCK) == 0);
+}
+
+static void close_watched(int ends[2])
+{
+	close(ends[0]);
+	close(ends[1]);
+}
+
+/* Nothing but the watch orders what is written here, what ready() counts, and
+ * who asks for it. */
+static void begin_watch(struct watch *watch, const int ends[2])
+{
+	watch->node.ready = readable;
+	watch->loop = co_loop_current();
+	watch->fd = ends[0];
+	watch->count = watch->told = 0;
+	CHECK(co_loop_add_fd(watch->loop, watch->fd, CO_READABLE, &watch->node)
+			== 0);
+	CHECK(write(ends[1], "abc", 3) == 3);
+}
+
+static void end_watch(struct watch *watch)
+{
+	CHECK(co_loop_remove_fd(watch->loop, watch->fd) == 0);
+	readable(&watch->node, CO_READABLE);
+	CHECK(watch->count == 3);
+}
+
 static int watch_often(void *arg)
 {
 	int ends[2];
 
 	(void)arg;
-	CHECK(pipe(ends) == 0);
-	CHECK(fcntl(ends[0], F_SETFL, O_NONBLOCK) == 0);
+	open_watched(ends);
 	for (int i = 0; i < ROUNDS / 5; i++) {
-		struct watch watch = { { .ready = readable }, ends[0], 0 };
+		struct watch watch;
 
-		CHECK(co_loop_add_fd(co_loop_current(), ends[0], CO_READABLE,
-				&watch.node) == 0);
-		CHECK(write(ends[1], "abc", 3) == 3);
+		begin_watch(&watch, ends);
 		co_sleep(200 * CO_MICROSECOND);
-		CHECK(co_loop_remove_fd(co_loop_current(), ends[0]) == 0);
-		readable(&watch.node, CO_READABLE);
-		CHECK(watch.count == 3);
+		end_watch(&watch);
 	}
-	close(ends[0]);
-	close(ends[1]);
+	close_watched(ends);
 
 	return 0;
 }
 
+static bool is_told(struct watch *watch)
+{
+	return atomic_load_explicit(&watch->told, memory_order_relaxed) == 3;
+}
+
+/* In a thread that has seen nothing else of what the loop's did. */
+static void *end_when_told(void *arg)
+{
+	while (!is_told(arg))
+		sched_yield();
+	end_watch(arg);
+
+	return NULL;
+}
+
 static void use_watches(void)
 {
+	struct watch watch;
+	pthread_t thread;
+	int ends[2];
+
 	run_tasks(watch_often, NULL);
+	open_watched(ends);
+	begin_watch(&watch, ends);
+	CHECK(pthread_create(&thread, NULL, end_when_told, &watch) == 0);
+	while (!is_told(&watch))
+		co_yield();
+	CHECK(pthread_join(thread, NULL) == 0);
+	close_watched(ends);
 }
 
 static struct co_io *ends[2];
