@@ -53,8 +53,8 @@ configure()
 {
 	from=$(pkg-config --variable=includedir atomic_ops) || return
 	cp -R "${from:-/usr/include}"/atomic_ops* include/ || return
-	"$top/configure" -q --host=$host --with-criterion=yes \
-		--enable-werror \
+	CONFIG_SHELL=/bin/sh /bin/sh "$top/configure" -q --host=$host \
+		--with-criterion=yes --enable-werror --disable-static \
 		ATOMIC_OPS_CFLAGS="-I$build/include" ATOMIC_OPS_LIBS=' ' \
 		CRITERION_CFLAGS="-I$top/tests/cross" CRITERION_LIBS=' ' \
 		CC=$host-gcc
