@@ -192,7 +192,7 @@ CO_TEST_ON_ONE_THREAD(time, sleepers_that_are_all_late_wake_in_order)
 
 CO_TEST(time, ten_thousand_tasks_sleep_at_once)
 {
-	size_t i, count = CO_TEST_SCALE(10000);
+	size_t i, count = test_tasks_at_once(CO_TEST_SCALE(10000));
 	struct sleeper *sleepers = calloc(count, sizeof *sleepers);
 	struct co_task **tasks = calloc(count, sizeof *tasks);
 	struct test_counter next = { 0 };
