@@ -155,10 +155,16 @@ static void rename_client(struct room *room, struct client *client,
 		tell_all(room, "* %s is now %s", old, client->nick);
 }
 
+/* Not more lines than there is room for beside others: who lags by BACKLOG is
+ * thrown out. */
 static void list_clients(struct room *room, struct client *client)
 {
-	for (struct client *c = room->clients; c != NULL; c = c->next)
+	struct client *c = room->clients;
+
+	for (int left = BACKLOG / 2; c != NULL && left > 0; c = c->next, left--)
 		tell(client, "* %s", c->nick);
+	if (c != NULL)
+		tell(client, "* and others");
 }
 
 /* False: the client wants to go. */

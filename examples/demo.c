@@ -351,11 +351,16 @@ static void parse_options(int argc, char **argv)
 
 static int report(int rc)
 {
+	/* No task is left that could hold it. */
+	struct load_failure *failure = co_locked_try_acquire(&load.failure);
+
 	if (rc != 0)
 		fprintf(stderr, "demo: %s\n", strerror(-rc));
 	else if (load.errors > 0)
 		fprintf(stderr, "demo: FAILED: %s\n",
-				load.failure.value_.text);
+				failure != NULL ? failure->text : "");
+	if (failure != NULL)
+		co_locked_release(&load.failure);
 	return rc != 0 || load.errors > 0;
 }
 

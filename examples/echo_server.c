@@ -28,7 +28,9 @@ struct program {
 };
 
 /* One task for each connection.  It reads as if it were the only one: while it
- * waits for bytes, the thread runs other tasks. */
+ * waits for bytes, the thread runs other tasks.  A client that is silent, or
+ * doesn't read, keeps its connection: a server for strangers sets deadlines, as
+ * http_server does. */
 static void echo(struct co_tcp_server *server, struct co_io *connection,
 		const struct sockaddr *peer)
 {

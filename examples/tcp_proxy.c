@@ -57,7 +57,7 @@ static int copy(void *arg)
 }
 
 /* The structs that the second task uses live in this frame, so it is joined
- * even if this task was cancelled meanwhile: hence the mask. */
+ * in any case.  If this task was cancelled, the other is to end as well. */
 static void copy_both_ways(struct co_io *client, struct co_io *target)
 {
 	struct direction there = { client, target };
@@ -67,7 +67,10 @@ static void copy_both_ways(struct co_io *client, struct co_io *target)
 	if (co_spawn(NULL, copy, &back, &task) != 0)
 		return;
 	copy(&there);
+	if (co_join(task, NULL) == 0)
+		return;
 	co_cancel_mask(1);
+	co_cancel(task);
 	co_join(task, NULL);
 }
 

@@ -459,6 +459,32 @@ pipelined()
 	[ "$(grep -c '^HTTP/1.1 200' "$tmp/raw")" = 3 ]
 }
 
+# The client has said all, the target says nothing, and keeps the connection.
+half_closed()
+{
+	python3 - "$bin/tcp_proxy" <<-'END'
+	import signal, socket, subprocess, sys
+
+	target = socket.create_server(("127.0.0.1", 0))
+	target.settimeout(20)
+	proxy = subprocess.Popen([sys.argv[1], "0", "127.0.0.1",
+	        str(target.getsockname()[1])], stdout=subprocess.PIPE,
+	        text=True)
+	try:
+	    port = int(proxy.stdout.readline().rpartition(":")[2])
+	    client = socket.create_connection(("127.0.0.1", port), 20)
+	    server = target.accept()[0]
+	    server.settimeout(20)
+	    client.sendall(b"all")
+	    client.shutdown(socket.SHUT_WR)
+	    assert server.makefile("rb").read() == b"all"
+	    proxy.send_signal(signal.SIGTERM)
+	    assert proxy.wait(20) == 0
+	finally:
+	    proxy.kill()
+	END
+}
+
 malformed()
 {
 	local request
@@ -515,6 +541,11 @@ check 'tcp_proxy passes 10 at once on' parallel
 check 'http_server ends on SIGTERM' ends "$http_pid"
 check 'tcp_proxy hangs up without a target' status 000 "$url/small.txt"
 check 'tcp_proxy ends on SIGTERM' ends "$proxy_pid"
+if command -v python3 >/dev/null; then
+	check 'tcp_proxy ends while one direction is open' half_closed
+else
+	skip 'tcp_proxy ends while one direction is open' 'no python3'
+fi
 
 echo "1..$number"
 exit $((failures > 0))
