@@ -148,10 +148,13 @@ static int accept_one(struct server *server, struct co_io *listener,
 	return rc < 0 ? rc : start_handler(server, arrival);
 }
 
-static bool is_exhaustion(int rc)
+/* Whether it would fail again at once: the system lacks something, or doesn't
+ * let this process accept, as a security module or a sandbox may. */
+static bool is_lasting(int rc)
 {
 	return rc == -EMFILE || rc == -ENFILE || rc == -ENOBUFS
-			|| rc == -ENOMEM || rc == -ENOSPC;
+			|| rc == -ENOMEM || rc == -ENOSPC
+			|| rc == -EPERM || rc == -EACCES || rc == -ENOSYS;
 }
 
 /* Whether accepting is over: the listener was closed, by us or by others. */
@@ -165,7 +168,7 @@ static bool is_final(const struct co_io *listener, int rc)
 			|| rc == -ECANCELED;
 }
 
-/* Try to accept until it isn't for want of something that it fails. */
+/* Try to accept until it isn't for something lasting that it fails. */
 static int accept_starving(struct server *server, struct co_io *listener,
 		struct arrival *arrival)
 {
@@ -175,7 +178,7 @@ static int accept_starving(struct server *server, struct co_io *listener,
 	int rc;
 
 	co__starved_enter(&starved, self, &arrival->fd);
-	while (is_exhaustion(rc = accept_one(server, listener, arrival))) {
+	while (is_lasting(rc = accept_one(server, listener, arrival))) {
 		co__starved_wait(self, pause);
 		/* Also if it needn't wait: perhaps others must run first. */
 		co_yield();
@@ -196,7 +199,7 @@ static int accept_main(void *arg)
 
 	do {
 		rc = accept_one(server, listener, &arrival);
-		if (is_exhaustion(rc))
+		if (is_lasting(rc))
 			rc = accept_starving(server, listener, &arrival);
 		/* Or a connection failed in the backlog: the next. */
 		if (rc < 0 || ++turn % TURN == 0)
