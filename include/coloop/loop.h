@@ -25,9 +25,10 @@ extern "C" {
 
 struct co_loop;
 
-/* Where the library gets the memory that isn't a stack.  Both functions must
- * be callable from any thread.  allocate() returns memory aligned as malloc
- * does, or NULL; release() gets the size that was asked for. */
+/* Where the library gets the memory that isn't a stack; but what the backend
+ * keeps comes from malloc().  Both functions must be callable from any thread.
+ * allocate() returns memory aligned as malloc does, or NULL; release() gets the
+ * size that was asked for. */
 struct co_allocator {
 	void *(*allocate)(void *context, size_t size);
 	void (*release)(void *context, void *memory, size_t size);
@@ -109,9 +110,9 @@ CO_API int co_loop_destroy(struct co_loop *loop);
 
 /* Run the loop's tasks until all have ended, or until co_loop_stop().
  * 0: either of these.  -EDEADLK: tasks remain, and nothing can wake them: no
- * timer, no file descriptor, no co_loop_ref().  -EBUSY: it is running already.
- * -EPERM: called from a task.  -EAGAIN: a thread could not be started, and
- * nothing has been run.  May be called again. */
+ * timer, no file descriptor, no co_blocking(), no co_loop_ref().  -EBUSY: it is
+ * running already.  -EPERM: called from a task.  -EAGAIN: a thread could not be
+ * started, and no task has been run.  May be called again. */
 CO_API int co_loop_run(struct co_loop *loop);
 
 /* Make co_loop_run() return soon; tasks keep their state, and go on if it is

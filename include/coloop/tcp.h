@@ -62,11 +62,11 @@ CO_API int co_tcp_server_listen_fd(struct co_tcp_server *server, int fd,
 
 /* The address that the server is bound to.  *SIZE is the room, and gets the
  * size of the address.  -ENOTCONN: not listening.  -EINVAL: too little room.
- * -ENOBUFS: the system has no memory to answer. */
+ * -ENOBUFS: the system has no memory to answer.  Any thread. */
 CO_API int co_tcp_server_address(struct co_tcp_server *server,
 		struct sockaddr *ret_address, socklen_t *size);
 
-/* How many handlers are running. */
+/* How many handlers are running; 0 for NULL.  Any thread. */
 CO_API size_t co_tcp_server_connections(struct co_tcp_server *server);
 
 /* Stop listening.  Connections that were accepted go on.  Idempotent.  Any
@@ -84,7 +84,8 @@ CO_API int co_tcp_server_drain(struct co_tcp_server *server);
  * Idempotent.  In a task it waits, whatever its deadlines and cancellation
  * are.  -EDEADLK: called by one of the server's own handlers.  -EBUSY: called
  * outside of a task while a handler or the accepting task has not returned, or
- * while another task drains it.  Then the server is closed but not released. */
+ * while another task drains it.  Then the server is closed and its handlers are
+ * cancelled, but it is not released. */
 CO_API int co_tcp_server_deinit(struct co_tcp_server *server);
 
 /* Connect to ADDRESS from the calling task, and make the connection a co_io of
