@@ -56,22 +56,22 @@ static int copy(void *arg)
 	return rc;
 }
 
-/* The structs that the second task uses live in this frame, so it is joined
- * in any case.  If this task was cancelled, the other is to end as well. */
+/* The structs that the second task uses live in this frame: hence the group,
+ * which lets no task outlive it.  If this task is cancelled, so is the other
+ * one. */
 static void copy_both_ways(struct co_io *client, struct co_io *target)
 {
 	struct direction there = { client, target };
 	struct direction back = { target, client };
-	struct co_task *task;
+	struct co_group group;
 
-	if (co_spawn(NULL, copy, &back, &task) != 0)
+	if (co_group_init(&group, NULL, 0) != 0)
 		return;
-	copy(&there);
-	if (co_join(task, NULL) == 0)
-		return;
-	co_cancel_mask(1);
-	co_cancel(task);
-	co_join(task, NULL);
+	if (co_group_spawn(&group, copy, &back) == 0) {
+		copy(&there);
+		co_group_wait(&group, NULL);
+	}
+	co_group_deinit(&group);
 }
 
 static void proxy(struct co_tcp_server *server, struct co_io *client,
